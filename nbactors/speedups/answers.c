@@ -76,24 +76,24 @@ answer_of(Errand *job, PyObject *result)
     return reply;
 }
 
-/* Return whether more calls wait: 1, 0, or -1 with an exception. */
+/* Return whether more calls wait: 1, 0, or -1 if this is to be asked of `_is_busy`. */
 static int
-is_busy(Desk *self)
+is_backlogged(Desk *self)
 {
-    if (Py_TYPE(self->backlog) == deque_type) {
-        return PyObject_Size(self->backlog) > 0;
-    }
-    int is_so = is_lane_busy(self->backlog);
-    if (is_so >= 0) {
-        return is_so;
-    }
+    return Py_TYPE(self->backlog) == deque_type ? PyObject_Size(self->backlog) > 0 : is_lane_busy(self->backlog);
+}
+
+/* Ask whether more calls wait, by code in Python: 1, 0, or -1 with an exception. */
+static int
+ask_if_busy(Desk *self)
+{
     PyObject *busy = PyObject_CallNoArgs(self->is_busy);
-    is_so = busy == NULL ? -1 : PyObject_IsTrue(busy);
+    int is_so = busy == NULL ? -1 : PyObject_IsTrue(busy);
     Py_XDECREF(busy);
     return is_so;
 }
 
-PyDoc_STRVAR(give_doc, "Answer with the result of a call. Return False, with nothing done, if this is not the usual case.");
+PyDoc_STRVAR(give_doc, "Answer with a call's result. Return False, with nothing done, if this is not the usual case.");
 
 static PyObject *
 desk_give(Desk *self, PyObject *const *args, Py_ssize_t count)
@@ -107,13 +107,19 @@ desk_give(Desk *self, PyObject *const *args, Py_ssize_t count)
         PyErr_Clear();
         Py_RETURN_FALSE;
     }
-    int busy = is_busy(self); /* with several lanes this is code in Python */
-    if (busy < 0) {
-        return NULL;
+    int busy = is_backlogged(self);
+    if (busy < 0) { /* there are several lanes */
+        busy = ask_if_busy(self);
+        if (busy < 0) {
+            return NULL;
+        }
+        if (!is_usual(self, job, args[1])) { /* any more */
+            PyErr_Clear();
+            Py_RETURN_FALSE;
+        }
     }
     PyObject *reply = answer_of(job, args[1]), *connection = job->connection;
-    if (reply == NULL || connection == NULL) {
-        Py_XDECREF(reply);
+    if (reply == NULL) {
         PyErr_Clear(); /* the steps in Python meet it again */
         Py_RETURN_FALSE;
     }

@@ -84,7 +84,8 @@ take_in(Intake *self, PyObject *connection, PyObject *message)
     }
     PyObject *read_at = PyObject_GetAttr(self->reactor, name_read_at);
     JobTable *jobs = read_at == NULL || !PyFloat_CheckExact(read_at) ? NULL : jobs_of(connection);
-    if (jobs == NULL) {
+    if (jobs == NULL || PyDict_Contains(jobs->waiting, field(message, layout->number))) {
+        Py_XDECREF(jobs);
         Py_XDECREF(read_at);
         return 0;
     }

@@ -141,6 +141,7 @@ begin(Errand *job, Layout *layout)
     PyObject *number = field(job->message, layout->number);
     int is_done = 0;
     if (PyDict_GetItemWithError(jobs->waiting, number) == (PyObject *)job &&
+        PyDict_Contains(jobs->running, number) == 0 && /* no other job is let go, whose finalizers might run */
         PyDict_SetItem(jobs->running, number, (PyObject *)job) == 0) {
         is_done = PyDict_DelItem(jobs->waiting, number) == 0;
         job->since = monotonic();
@@ -150,8 +151,8 @@ begin(Errand *job, Layout *layout)
     return is_done;
 }
 
-PyDoc_STRVAR(pop_doc, "Take the first job out of a queue, and begin it. Return None, with nothing done, if the queue is\n"
-                      "empty or this is not the usual case.");
+PyDoc_STRVAR(pop_doc, "Take the first job out of a queue, and begin it. Return None, with nothing done, if there is none\n"
+                      "or this is not the usual case.");
 
 static PyObject *
 gate_pop(Gate *self, PyObject *queue)
@@ -177,8 +178,8 @@ gate_pop(Gate *self, PyObject *queue)
     Py_RETURN_NONE;
 }
 
-/* Return the function that counts a job of a busy worker, a new reference; None if the job is not counted; NULL, without
- * an exception, if this is not the usual case. */
+/* Return the function that counts a job of a busy worker, a new reference; None if the job is not counted; NULL,
+ * without an exception, if this is not the usual case. */
 static PyObject *
 counter_of(Errand *job, Layout *layout, JobTable *jobs)
 {
@@ -200,8 +201,8 @@ counter_of(Errand *job, Layout *layout, JobTable *jobs)
     return count;
 }
 
-PyDoc_STRVAR(finish_doc, "Do what `Job.end` and `after` do; return what `after` returns. Return None, with nothing done, if\n"
-                         "this is not the usual case.");
+PyDoc_STRVAR(finish_doc, "Do what `Job.end` and `after` do; return what `after` returns. Return None, with nothing done,\n"
+                         "if this is not the usual case.");
 
 static PyObject *
 gate_finish(Gate *self, PyObject *object)
@@ -265,7 +266,7 @@ static PyType_Spec gate_spec = {
     .slots = gate_slots,
 };
 
-/* ---------------------------------------------------------------------------------------------------------- messages */
+/* --------------------------------------------------------------------------------------------------------- messages */
 
 static int
 find_all(PyTypeObject *type, Layout *layout)

@@ -102,7 +102,10 @@ begin(Lane *self, Errand *job)
         Py_DECREF(rest);
         return finished == NULL ? -1 : 0;
     }
-    PyObject *task = PyObject_CallMethodOneArg(self->loop, name_create_task, rest);
+    PyObject *loop = self->loop == NULL ? Py_None : self->loop; /* user code has run meanwhile */
+    Py_INCREF(loop);
+    PyObject *task = PyObject_CallMethodOneArg(loop, name_create_task, rest);
+    Py_DECREF(loop);
     Py_DECREF(rest);
     if (task != NULL) {
         store(&job->launched, task);
@@ -110,8 +113,8 @@ begin(Lane *self, Errand *job)
     return task == NULL ? -1 : 0;
 }
 
-PyDoc_STRVAR(admit_doc, "Start calls up to the limit. Return False if the first one that is left is left to the steps in\n"
-                        "Python. The loop's thread.");
+PyDoc_STRVAR(admit_doc, "Start calls up to the limit. Return False if the first one that is left is not the usual case.\n"
+                        "The loop's thread.");
 
 static PyObject *
 lane_admit(Lane *self, PyObject *Py_UNUSED(ignored))
@@ -123,7 +126,8 @@ lane_admit(Lane *self, PyObject *Py_UNUSED(ignored))
         }
         if (job == Py_None) {
             Py_DECREF(job);
-            return PyBool_FromLong(PyObject_Size(self->queue) == 0);
+            Py_ssize_t count = PyObject_Size(self->queue);
+            return count < 0 ? NULL : PyBool_FromLong(count == 0);
         }
         self->running++;
         ((Errand *)job)->thread = self->ident;
@@ -168,7 +172,11 @@ lane_task_ends(PyObject *object, PyObject *argument)
     store(&job->task, Py_None);
     Py_INCREF(Py_None);
     store(&job->launched, Py_None);
-    if (PyObject_Size(self->queue) == 0) {
+    Py_ssize_t count = self->queue == NULL ? 0 : PyObject_Size(self->queue);
+    if (count < 0) {
+        return NULL;
+    }
+    if (count == 0) {
         if (self->running == 0) {
             return PyObject_CallMethodNoArgs(object, name_on_idle);
         }

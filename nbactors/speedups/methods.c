@@ -79,7 +79,7 @@ give_name(Guide *self, PyObject *object)
 }
 
 PyDoc_STRVAR(name_doc, "Give a job its name, label and module. Return False, with nothing done, if this is no call of a\n"
-                       "method of the user's, if its title or its output is to be set up, or if the method has no name yet.");
+                       "method of the user's, if its title or output is to be set up, or if the method has no name yet.");
 
 static PyObject *
 guide_name(Guide *self, PyObject *job)
@@ -97,8 +97,8 @@ is_bare(Errand *job)
             (PyTuple_CheckExact(deps) && PyTuple_GET_SIZE(deps) == 0));
 }
 
-PyDoc_STRVAR(prepare_doc, "Do what `prepare` does for a call of a method of the user's that has no arguments. Return None,\n"
-                          "with nothing done, if this is not the usual case.");
+PyDoc_STRVAR(prepare_doc, "Do what `prepare` does for a call of a method of the user's without arguments. Return None, with\n"
+                          "nothing done, if this is not the usual case.");
 
 static PyObject *
 guide_prepare(Guide *self, PyObject *object)
@@ -109,7 +109,9 @@ guide_prepare(Guide *self, PyObject *object)
     }
     PyObject *instance = PyObject_GetAttr(self->hosted, name_instance);
     PyObject *method = field(job->message, call_layout.method);
+    Py_INCREF(method);
     PyObject *function = instance == NULL ? NULL : PyObject_GetAttr(instance, method); /* may run the user's code */
+    Py_DECREF(method);
     Py_XDECREF(instance);
     PyObject *all = function == NULL ? NULL : PyTuple_Pack(3, function, no_args, no_kwargs);
     Py_XDECREF(function);
@@ -139,8 +141,8 @@ add_methods(PyObject *module)
 {
     no_args = PyTuple_New(0);
     no_kwargs = PyDict_New();
-    if (no_args == NULL || no_kwargs == NULL || intern(&name_instance, "instance") || intern(&name_label, "label") || intern(&name_module, "module") || intern(&name_names, "names") ||
-        intern(&name_origin, "descriptors_origin")) {
+    if (no_args == NULL || no_kwargs == NULL || intern(&name_instance, "instance") || intern(&name_label, "label") ||
+        intern(&name_module, "module") || intern(&name_names, "names") || intern(&name_origin, "descriptors_origin")) {
         return -1;
     }
     PyTypeObject *guide = add_type(module, "Guide", &guide_spec);

@@ -16,9 +16,9 @@ PyMODINIT_FUNC
 PyInit__compiled(void)
 {
     PyObject *module = PyModule_Create(&definition);
-    if (module != NULL && (add_answers(module) || add_arrivals(module) || add_connections(module) || add_handles(module) ||
-                           add_jobs(module) || add_lanes(module) || add_methods(module) || add_polling(module) ||
-                           PyModule_AddIntConstant(module, "VERSION", VERSION))) {
+    if (module != NULL && (add_answers(module) || add_arrivals(module) || add_connections(module) ||
+                           add_handles(module) || add_jobs(module) || add_lanes(module) || add_methods(module) ||
+                           add_polling(module) || PyModule_AddIntConstant(module, "VERSION", VERSION))) {
         Py_CLEAR(module);
     }
     return module;

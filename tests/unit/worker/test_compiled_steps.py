@@ -105,7 +105,7 @@ class Arrivals:
 
 
 def any_message(rng: random.Random) -> Any:
-    number = rng.choice((1, 2, 2**31, 2**63))
+    number = rng.choice((1, 2, 2**31, 2**63, *range(100, 120)))
     common: dict[str, Any] = {
         "num_returns": rng.choice((1, 1, 1, 0, 2, STREAMING)),
         "name": rng.choice(("", "named")),
