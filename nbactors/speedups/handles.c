@@ -32,8 +32,8 @@ put(PyObject *handle, Py_ssize_t offset, PyObject *value)
     *(PyObject **)((char *)handle + offset) = value;
 }
 
-PyDoc_STRVAR(new_doc, "new_handle(callback, args, loop, context): return a handle of a loop without debug mode. With None\n"
-                      "for the context, the callback runs in a copy of the current one.");
+PyDoc_STRVAR(new_doc, "new_handle(callback, args, loop, context): return a handle of a loop without debug mode.\n"
+                      "With None for the context, the callback runs in a copy of the current one.");
 
 static PyObject *
 new_handle(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)

@@ -151,8 +151,8 @@ begin(Errand *job, Layout *layout)
     return is_done;
 }
 
-PyDoc_STRVAR(pop_doc, "Take the first job out of a queue, and begin it. Return None, with nothing done, if there is none\n"
-                      "or this is not the usual case.");
+PyDoc_STRVAR(pop_doc, "Take the first job out of a queue, and begin it. Return None, with nothing done, if there is\n"
+                      "none or this is not the usual case.");
 
 static PyObject *
 gate_pop(Gate *self, PyObject *queue)
@@ -201,8 +201,8 @@ counter_of(Errand *job, Layout *layout, JobTable *jobs)
     return count;
 }
 
-PyDoc_STRVAR(finish_doc, "Do what `Job.end` and `after` do; return what `after` returns. Return None, with nothing done,\n"
-                         "if this is not the usual case.");
+PyDoc_STRVAR(finish_doc, "Do what `Job.end` and `after` do; return what `after` returns. Return None, with nothing\n"
+                         "done, if this is not the usual case.");
 
 static PyObject *
 gate_finish(Gate *self, PyObject *object)

@@ -113,8 +113,8 @@ begin(Lane *self, Errand *job)
     return task == NULL ? -1 : 0;
 }
 
-PyDoc_STRVAR(admit_doc, "Start calls up to the limit. Return False if the first one that is left is not the usual case.\n"
-                        "The loop's thread.");
+PyDoc_STRVAR(admit_doc, "Start calls up to the limit. Return False if the first one that is left is not the usual\n"
+                        "case. The loop's thread.");
 
 static PyObject *
 lane_admit(Lane *self, PyObject *Py_UNUSED(ignored))

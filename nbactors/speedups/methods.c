@@ -78,8 +78,9 @@ give_name(Guide *self, PyObject *object)
     return 1;
 }
 
-PyDoc_STRVAR(name_doc, "Give a job its name, label and module. Return False, with nothing done, if this is no call of a\n"
-                       "method of the user's, if its title or output is to be set up, or if the method has no name yet.");
+PyDoc_STRVAR(name_doc, "Give a job its name, label and module. Return False, with nothing done, if this is no call\n"
+                       "of a method of the user's, if its title or output is to be set up, or if the method has no\n"
+                       "name yet.");
 
 static PyObject *
 guide_name(Guide *self, PyObject *job)
@@ -97,8 +98,8 @@ is_bare(Errand *job)
             (PyTuple_CheckExact(deps) && PyTuple_GET_SIZE(deps) == 0));
 }
 
-PyDoc_STRVAR(prepare_doc, "Do what `prepare` does for a call of a method of the user's without arguments. Return None, with\n"
-                          "nothing done, if this is not the usual case.");
+PyDoc_STRVAR(prepare_doc, "Do what `prepare` does for a call of a method of the user's without arguments. Return\n"
+                          "None, with nothing done, if this is not the usual case.");
 
 static PyObject *
 guide_prepare(Guide *self, PyObject *object)

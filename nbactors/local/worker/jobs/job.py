@@ -24,6 +24,9 @@ current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)
 class Job(Errand):
     """A call or task. It is in `waiting` and then in `running` of its caller's `CallerJobs`.
 
+    `Errand` has the attributes. Where that is compiled, most jobs are made, begun, answered and ended by steps in C,
+    which do what the steps in Python do.
+
     Attributes:
         connection: The connection to the caller, for the answer.
         message: The `Call` or `Run`.
