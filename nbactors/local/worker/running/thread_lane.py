@@ -140,14 +140,15 @@ class ThreadLane(Lane):
         while True:
             # Active before it reads the flag: `Renewal` sets the flag and then reads `runs`, so one sees the other.
             active.add(ident)
-            is_begun = False
-            try:
-                job = None if self._paused else lookout._pop_quickly(jobs)
+            job, is_begun = None, False
+            if not self._paused:
+                job = lookout._pop_quickly(jobs)
                 is_begun = job is not None
-                if not (is_begun or self._paused):
-                    job = jobs.popleft()
-            except IndexError:
-                job = None
+                if not is_begun and jobs:
+                    try:
+                        job = jobs.popleft()
+                    except IndexError:  # another thread has taken it
+                        pass
             if job is None:
                 active.discard(ident)
                 idle.append(sleep)
