@@ -1,5 +1,6 @@
 /* The usual case of making a call and sending it. */
 #include "calls.h"
+#include "connections.h"
 
 #define GATHER 256 /* as in `connection.py`: with so many messages the steps in Python flush */
 #define FIELDS 13  /* of `messages.Call` and `messages.Run` */

@@ -12,21 +12,17 @@
 #include <structmember.h>
 
 /* Each adds what its file has to the module. Returns 0, or -1 with an exception. */
+int add_answers(PyObject *module);
+int add_arrivals(PyObject *module);
 int add_calls(PyObject *module);
 int add_connections(PyObject *module);
+int add_handles(PyObject *module);
+int add_jobs(PyObject *module);
+int add_lanes(PyObject *module);
 int add_leading(PyObject *module);
+int add_methods(PyObject *module);
 int add_polling(PyObject *module);
 int add_replies(PyObject *module);
-
-/* Return whether an object is a connection. */
-int is_line(PyObject *object);
-
-/* Return the queued messages of a connection, a new reference; NULL, without an exception, if to queue one more is not
- * the usual case, or to send them, where that is asked. */
-PyObject *messages_of(PyObject *line, int sends);
-
-/* Send the queued messages of a connection. Return 0 if something is left to be flushed by the steps in Python. */
-int send_line(PyObject *line, PyObject *messages);
 
 /* Intern a name. Returns 0, or -1 with an exception. */
 static inline int

@@ -1,5 +1,6 @@
 /* The usual case of sending and receiving: `Line`, the base class of `Connection`. */
 #include "compiled.h"
+#include "connections.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -12,8 +13,8 @@
 #define CHUNK 65536     /* the most bytes that one receive takes */
 #define MAX_FDS 64      /* the most descriptors that one receive takes */
 
-static PyObject *name_append, *name_blame, *name_books, *name_broke, *name_connection, *name_fds, *name_finish,
-    *name_go_on, *name_messages, *name_popleft, *name_reading, *name_trash;
+static PyObject *name_append, *name_blame, *name_books, *name_broke, *name_connection, *name_dirty, *name_fds,
+    *name_finish, *name_flush, *name_go_on, *name_messages, *name_popleft, *name_reading, *name_trash;
 static PyObject *socket_type; /* `socket.socket`; a test's stand-in for a socket is not the usual case */
 static PyObject *no_fds;      /* () */
 static PyTypeObject *line_type;
@@ -339,6 +340,64 @@ line_send_now(Line *self, PyObject *args)
         return NULL;
     }
     return send_all(self, messages);
+}
+
+int
+sends_quickly(PyObject *connection)
+{
+    return PyObject_TypeCheck(connection, line_type) && is_usual((Line *)connection);
+}
+
+/* Send the outbox by the steps in Python. Returns 0, or -1 with an exception, as `send_now` does. */
+static int
+flush(Line *self)
+{
+    PyObject *flushed = PyObject_CallMethodNoArgs((PyObject *)self, name_flush);
+    Py_XDECREF(flushed);
+    if (flushed != NULL) {
+        return 0;
+    }
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    PyObject *dirty = self->reactor == NULL ? NULL : PyObject_GetAttr(self->reactor, name_dirty);
+    PyObject *appended = dirty == NULL ? NULL : PyObject_CallMethodOneArg(dirty, name_append, (PyObject *)self);
+    Py_XDECREF(appended);
+    Py_XDECREF(dirty);
+    PyErr_Clear();
+    PyErr_Restore(type, error, trace);
+    return -1;
+}
+
+int
+send_message_now(PyObject *connection, PyObject *message)
+{
+    Line *self = (Line *)connection;
+    PyObject *messages = messages_to_send(self);
+    if (messages == NULL || PyList_Append(messages, message)) {
+        Py_XDECREF(messages);
+        PyErr_Clear();
+        return 0;
+    }
+    PyObject *is_sent = send_all(self, messages);
+    Py_DECREF(is_sent); /* a bool */
+    return is_sent == Py_True ? 1 : flush(self) ? -1 : 1;
+}
+
+int
+add_message(PyObject *connection, PyObject *message, Py_ssize_t most)
+{
+    Line *self = (Line *)connection;
+    PyObject *messages = self->outbox == NULL ? NULL : PyObject_GetAttr(self->outbox, name_messages);
+    int is_done = 0;
+    if (messages != NULL && PyList_CheckExact(messages) && PyList_GET_SIZE(messages) > 0 &&
+        PyList_GET_SIZE(messages) + 1 < most) {
+        is_done = PyList_Append(messages, message) ? -1 : 1;
+    }
+    Py_XDECREF(messages);
+    if (is_done == 0) {
+        PyErr_Clear();
+    }
+    return is_done;
 }
 
 /* Return how many whole frames the received bytes are; 0 if they end in the middle of one. */
@@ -764,8 +823,9 @@ int
 add_connections(PyObject *module)
 {
     if (intern(&name_append, "append") || intern(&name_blame, "_blame") || intern(&name_books, "_keep_books") ||
-        intern(&name_broke, "_broke") || intern(&name_connection, "connection") || intern(&name_fds, "fds") ||
-        intern(&name_finish, "_finish") || intern(&name_go_on, "go_on") || intern(&name_messages, "messages") ||
+        intern(&name_broke, "_broke") || intern(&name_connection, "connection") || intern(&name_dirty, "dirty") ||
+        intern(&name_fds, "fds") || intern(&name_finish, "_finish") || intern(&name_flush, "flush") ||
+        intern(&name_go_on, "go_on") || intern(&name_messages, "messages") ||
         intern(&name_popleft, "popleft") || intern(&name_reading, "reading") || intern(&name_trash, "trash")) {
         return -1;
     }
@@ -775,5 +835,5 @@ add_connections(PyObject *module)
     no_fds = PyTuple_New(0);
     PyObject *line = socket_type == NULL || no_fds == NULL ? NULL : PyType_FromSpec(&line_spec);
     line_type = (PyTypeObject *)line;
-    return line == NULL ? -1 : PyModule_AddObjectRef(module, "Line", line);
+    return line == NULL || PyModule_AddObjectRef(module, "Line", line) ? -1 : 0;
 }

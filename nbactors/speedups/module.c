@@ -12,13 +12,22 @@ static struct PyModuleDef definition = {
     .m_size = -1,
 };
 
+/* What the files have, in the order of their names. */
+static int (*const add[])(PyObject *) = {
+    add_answers, add_arrivals, add_calls, add_connections, add_handles, add_jobs, add_lanes, add_leading, add_methods,
+    add_polling, add_replies,
+};
+
 PyMODINIT_FUNC
 PyInit__compiled(void)
 {
     PyObject *module = PyModule_Create(&definition);
-    if (module != NULL && (add_calls(module) || add_connections(module) || add_leading(module) ||
-                           add_polling(module) || add_replies(module) ||
-                           PyModule_AddIntConstant(module, "VERSION", VERSION))) {
+    for (size_t i = 0; module != NULL && i < sizeof add / sizeof *add; i++) {
+        if (add[i](module)) {
+            Py_CLEAR(module);
+        }
+    }
+    if (module != NULL && PyModule_AddIntConstant(module, "VERSION", VERSION)) {
         Py_CLEAR(module);
     }
     return module;

@@ -85,13 +85,13 @@ local.worker.running      : in_worker pickling local.worker.inspecting local.wor
                             local.worker.jobs
                             local.submitting local.task_events
                             local.objects local.connections local.reactor local.membership local.wire definitions
-                            exceptions frontend limits version                                  + uvloop
+                            exceptions frontend limits speedups version                         + uvloop
 local.worker.inspecting   : in_worker local.worker.jobs local.connections local.sockets local.wire exceptions
 local.worker.printing     : local.worker.jobs local.connections local.reactor local.wire in_worker frontend
                                                                         + msgspec setproctitle
 local.worker.memory       : byte_sizes
 local.worker.jobs         : local.submitting local.task_events local.objects local.connections local.wire limits
-                            options
+                            options speedups
 local.observing           : local.cancelling local.stack_of_actor local.surroundings local.access local.group_facts
                             local.wire engine exceptions version
 local.group_facts         : local.wire engine

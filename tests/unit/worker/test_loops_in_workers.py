@@ -14,8 +14,9 @@ from serving import Scene, stage
 
 from nbactors.in_worker.loop_blocking import LoopBlocking
 from nbactors.local.reactor.timers import NEVER
+from nbactors.local.worker.running.actor_loop import new_loop
 from nbactors.local.worker.running.loop_host import LoopHost
-from nbactors.local.worker.running.loop_lane import LoopLane, new_loop
+from nbactors.local.worker.running.loop_lane import LoopLane
 
 
 class OnLoop:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nbactors.speedups.worker import JobTable
+
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.jobs.job_events import JobEvents
 
 
-class CallerJobs:
+class CallerJobs(JobTable):
     """The jobs of one caller. `Connection.jobs` holds the record.
 
     The thread that takes a job out of `waiting` decides about the job: it runs, cancels, or gives back the job.
@@ -22,7 +24,7 @@ class CallerJobs:
         running: The jobs that run, by number.
     """
 
-    __slots__ = ("events", "running", "waiting")
+    __slots__ = ()
 
     def __init__(self, events: JobEvents | None = None) -> None:
         self.events = events

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.local.wire import ids, messages
 from nbactors.local.worker.jobs.production import Production
+from nbactors.speedups.worker import Errand, know_jobs
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,8 +21,11 @@ current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)
 """The job that the calling code belongs to, on loops and pool threads; `Hosted.running` is the main thread's."""
 
 
-class Job:
+class Job(Errand):
     """A call or task. It is in `waiting` and then in `running` of its caller's `CallerJobs`.
+
+    `Errand` has the attributes. Where that is compiled, most jobs are made, begun, answered and ended by steps in C,
+    which do what the steps in Python do.
 
     Attributes:
         connection: The connection to the caller, for the answer.
@@ -45,28 +49,7 @@ class Job:
         children: The pending calls that the job has made, in this order; None if it has made none.
     """
 
-    __slots__ = (
-        "answered",
-        "cancel",
-        "children",
-        "connection",
-        "deps",
-        "failure",
-        "interrupts",
-        "is_task",
-        "label",
-        "launched",
-        "message",
-        "module",
-        "name",
-        "production",
-        "read_at",
-        "rest",
-        "since",
-        "task",
-        "thread",
-        "waits",
-    )
+    __slots__ = ()
 
     def __init__(
         self, connection: Connection, message: messages.Call | messages.Run, rest: Held | None, deps: list[Any]
@@ -131,3 +114,6 @@ class Job:
     def cancel_id(self) -> str:
         """The task id by which the job can be cancelled, hexadecimal digits; empty if it cannot be."""
         return self.task_id.hex()
+
+
+know_jobs(Job, messages.Call, messages.Run, messages.Reply)

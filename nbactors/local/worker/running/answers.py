@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.local.worker.memory.limit import is_lack as is_lack_of_memory
 from nbactors.pickling import pickling
+from nbactors.speedups.worker import Desk, Lane
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -34,7 +36,7 @@ FLUSH_S = 0.001
 """Seconds for which answers are gathered while further calls wait."""
 
 
-class Answers:
+class Answers(Desk):
     """Sends answers. Methods run on any thread.
 
     Args:
@@ -42,12 +44,17 @@ class Answers:
         reactor: The event loop.
         is_busy: Returns whether more calls wait, so that answers are better gathered.
         output: Sends the output of a call, which goes before the call's answer.
+
+    Attributes:
+        backlog: What alone tells whether more calls wait, so that `is_busy` need not be called: the queue of the main
+            thread, or the only lane; None if more is to be looked at.
     """
 
     def __init__(self, values: Values, reactor: Reactor, is_busy: Callable[[], bool], output: OutputPipes) -> None:
         self._values = values
         self._reactor = reactor
         self._is_busy = is_busy
+        self.backlog: deque[Any] | Lane | None = None
         self._output = output
         self._flushed = 0.0
         self._main_thread = threading.main_thread().ident
@@ -57,7 +64,7 @@ class Answers:
         """Calls user code for a job so that it can be interrupted: `Interrupts.invoke`."""
 
     def give(self, job: Job, result: Any, is_relieved: bool = False) -> None:
-        """Answer with the result of a call.
+        """Answer with the result of a call. For most small results this is one step, `_give_quickly`, if compiled.
 
         Args:
             job: The call.

@@ -39,6 +39,7 @@ from nbactors.local.worker.running.interrupts import Interrupts, called_on, invo
 from nbactors.local.worker.running.lanes import Lanes
 from nbactors.local.worker.running.lookout import Lookout
 from nbactors.local.worker.running.performer import Performer
+from nbactors.speedups.worker import Intake
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -62,7 +63,7 @@ DRAIN_TICK_S = 0.01
 """Seconds between two looks of a leaving actor whether the calls on its other threads have ended."""
 
 
-class Executor:
+class Executor(Intake):
     """The loop of the main thread, and the arrival of jobs on the leader's thread. See this room's `__init__`.
 
     Args:
@@ -122,6 +123,8 @@ class Executor:
         self.constructed = False
         self.lease_id = 0
         self.lanes: Lanes | None = None
+        self._put_plain: Callable[[Job], None] | None = None
+        """Takes in a call of the default group that need not run alone, as `_put` does."""
         self.hosted = hosted = Hosted(directory)
         self._recorder = recorder
         self.events = JobEvents(process_id, recorder, waits, hosted, self._jobs_of_callers)
@@ -129,6 +132,7 @@ class Executor:
             lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running
         )
         self.answers = Answers(values, reactor, self._is_busy, self.output)
+        self.answers.backlog = self._jobs
         self.farewell = Farewell(
             membership,
             objects,
@@ -159,8 +163,8 @@ class Executor:
         peers.handlers.update(
             {
                 messages.Construct: self.enqueue_construct,
-                messages.Call: self.enqueue,
-                messages.Run: self.enqueue,
+                messages.Call: self.take_in,
+                messages.Run: self.take_in,
                 messages.Define: self.performer.define,
                 messages.Undefine: self.performer.undefine,
                 messages.Cancel: self.on_cancel,
@@ -252,7 +256,10 @@ class Executor:
     # ------------------------------------------------------------------------------------------------------ arrival
 
     def enqueue(self, connection: Connection, message: Any) -> None:
-        """Take a call or task in, with the values in its message. The leader's thread."""
+        """Take a call or task in, with the values in its message. The leader's thread.
+
+        The usual case, where no value is to be received and nothing to be armed, is one step of `Intake`, if compiled.
+        """
         if message.rest is None and not message.deps:
             job = Job(connection, message, None, ())  # type: ignore[arg-type]
         else:
@@ -326,6 +333,8 @@ class Executor:
         # The lanes are set first: the main thread may take the construction as soon as it is queued, and uses them.
         if message.is_async or message.max_concurrency > 1 or message.groups:
             self.lanes = self.hosted.calls = Lanes(message, self.performer)
+            self.answers.backlog = self.lanes.only
+            self._put_plain = self.lanes.put_plain
             self._jobs.append(construction)
             for job in early:
                 self._put(job)
@@ -511,35 +520,43 @@ class Executor:
     def serve(self) -> None:
         """Run jobs until the process ends. The main thread; never returns."""
         self.interrupts.install()
-        jobs = self._jobs
-        perform = self.performer.limited(self.performer.perform)
-        job: Job | Construction | Ending | None
+        jobs, hosted, performer = self._jobs, self.hosted, self.performer
+        perform = performer.limited(performer.perform)
         lookout = Lookout(self._reactor.catch_up)
+        job: Job | None
         while True:
-            try:
-                job = jobs.popleft()
-            except IndexError:
-                job = None
-            if job is None:
-                # Not in the `except` block: exceptions raised there would have IndexError as their context.
-                self._idle()
-                continue
-            if isinstance(job, Job):
-                lookout.before(job)
-                if (not self.is_retired or not job.is_task) and job.begin():
-                    self.hosted.running = job
-                    perform(job)
+            job = lookout._pop_quickly(jobs) or self._next(lookout)
+            if job is not None:
+                hosted.running = job
+                perform(job)
+                if lookout._finish_quickly(job) is None:
                     job.end()
                     lookout.after(job)
-                    if self.performer.is_spent:
-                        self._retire(job.connection)
-            elif isinstance(job, Construction):
-                self._construct(job)
-            else:
-                self._drain()
-                self.farewell.carry_out(job)
+                if performer.is_spent:
+                    self._retire(job.connection)
+                    lookout.is_shut_to_tasks = True
             # While this thread is idle, its frame must not keep the last job alive.
             job = None
+
+    def _next(self, lookout: Lookout) -> Job | None:
+        """Begin the next job, and return it; do anything else that comes next, and return None. The main thread."""
+        jobs = self._jobs
+        if not jobs:
+            self._idle()
+            return None
+        try:
+            job = jobs.popleft()
+        except IndexError:  # another thread has given it back
+            return None
+        if isinstance(job, Job):
+            lookout.before(job)
+            return job if (not self.is_retired or not job.is_task) and job.begin() else None
+        if isinstance(job, Construction):
+            self._construct(job)
+        else:
+            self._drain()
+            self.farewell.carry_out(job)
+        return None
 
     def _idle(self) -> None:
         self.hosted.running = None

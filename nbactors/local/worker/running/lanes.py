@@ -32,6 +32,8 @@ class Lanes:
 
     Attributes:
         limits: This number for each group, the default one first, whose name is empty.
+        only: The lane, if there is no other one.
+        put_plain: Takes in a call of the default group. The leader's thread.
     """
 
     def __init__(self, message: messages.Construct, performer: Performer) -> None:
@@ -42,7 +44,8 @@ class Lanes:
         self._performer = performer
         self._may_stop = False
         if message.is_async:
-            from nbactors.local.worker.running.loop_lane import LoopLane, new_loop  # noqa: PLC0415 - imports asyncio: 80 ms
+            from nbactors.local.worker.running.actor_loop import new_loop  # noqa: PLC0415 - imports asyncio: 80 ms
+            from nbactors.local.worker.running.loop_lane import LoopLane  # noqa: PLC0415 - as above
             from nbactors.local.worker.running.loop_performer import LoopPerformer  # noqa: PLC0415 - as above
 
             loop_performer = LoopPerformer(performer)
@@ -62,6 +65,8 @@ class Lanes:
                 for name, limit in limits.items()
             }
         self._default = self._lanes[""]
+        self.only = self._default if len(self._lanes) == 1 else None
+        self.put_plain: Callable[[Job], None] = self._default.put_quickly
 
     def put(self, job: Job) -> None:
         """Take a call in. The leader's thread."""

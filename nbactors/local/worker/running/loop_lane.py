@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from nbactors.local.reactor.brisk_selector import BriskLoopSelector
 from nbactors.local.worker.jobs.job import current
 from nbactors.local.worker.running.lookout import UNREAD_S, Lookout
+from nbactors.speedups.worker import Lane
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.loop_performer import LoopPerformer
 
 
-def new_loop() -> asyncio.AbstractEventLoop:
-    """Return a new event loop: uvloop's where that is installed."""
-    try:
-        import uvloop  # noqa: PLC0415 - optional
-    except ImportError:
-        return asyncio.SelectorEventLoop(BriskLoopSelector())
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
-
-
-class LoopLane:
+class LoopLane(Lane):
     """Runs up to `limit` calls at the same time on one loop. Plain methods run on the loop's thread, too.
 
     Args:
@@ -45,8 +37,9 @@ class LoopLane:
         on_idle: Callable[[], None],
     ) -> None:
         self.loop = loop
-        self._limit = limit
+        self._limit = min(limit, sys.maxsize)
         self._performer = performer
+        self._current = current
         self._on_idle = on_idle
         self._jobs: deque[Job] = deque()
         self._running = 0
@@ -63,7 +56,7 @@ class LoopLane:
 
     def put(self, job: Job) -> None:
         """Take a call in. The leader's thread."""
-        elsewhere = threading.get_ident() != self._ident
+        elsewhere = get_ident() != self._ident
         if elsewhere and self._reads:
             # Another thread has read the call, so the loop is blocked for an unknown time. `distrust` comes before the
             # loop can find the call.
@@ -192,19 +185,15 @@ class LoopLane:
     def _admit(self) -> None:
         """Start calls up to the limit. The loop's thread."""
         jobs = self._jobs
-        while self._running < self._limit and not self._paused:
-            try:
-                job = jobs.popleft()
-            except IndexError:
+        while not self._admit_quickly():
+            if not (jobs and self._running < self._limit) or self._paused:
                 return
+            job = jobs.popleft()
             self._lookout.before(job)
             if job.begin():
                 self._running += 1
-                self._launch(job)
-
-    def _launch(self, job: Job) -> None:
-        job.thread = self._ident
-        contextvars.copy_context().run(self._begin, job)
+                job.thread = self._ident
+                contextvars.copy_context().run(self._begin, job)
 
     def _begin(self, job: Job) -> None:
         """Begin a call in a context of its own."""
@@ -221,12 +210,17 @@ class LoopLane:
         job.task = job.launched = None
         self._finished(job)
         if self._jobs and not self._due:
-            self._due, self._due_since = True, monotonic()
-            self.loop.call_soon(self._on_put, context=self._context)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Have waiting calls started. The loop's thread."""
+        self._due, self._due_since = True, monotonic()
+        self.loop.call_soon(self._on_put, context=self._context)
 
     def _finished(self, job: Job) -> None:
-        job.end()
+        if self._lookout._finish_quickly(job) is None:
+            job.end()
+            self._lookout.after(job)
         self._running -= 1
-        self._lookout.after(job)
         if not self._running and not self._jobs:
             self._on_idle()

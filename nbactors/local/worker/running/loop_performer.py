@@ -37,18 +37,20 @@ class LoopPerformer:
             job: The job.
             ends: Called with the job at the end of the coroutine, also if that is cancelled before it begins.
         """
-        performer, memory, is_async = self._performer, self._performer.memory, False
-        self._hosted.enter(job)
+        performer, hosted, is_async = self._performer, self._hosted, False
+        memory, is_on_main = performer.memory, job.thread == self._main_thread
+        if is_on_main:
+            hosted.running = job  # what SIGINT interrupts
         if memory is not None:
             memory.__enter__()
-        if job.thread != self._main_thread:
+        if not is_on_main:
             performer.window()  # made now, so that the unpickling of the arguments can be interrupted
         try:
-            function, args, kwargs = performer.prepare(job)
+            function, args, kwargs = performer._prepare_quickly(job) or performer.prepare(job)
             if job.cancel is not None:
                 performer.refuse(job)
                 return None
-            if job.thread == self._main_thread:
+            if is_on_main:
                 result = invoke(function, args, kwargs)
             else:
                 result = self._invoke_on_group_loop(job, function, args, kwargs)
@@ -66,7 +68,8 @@ class LoopPerformer:
         finally:
             if memory is not None and not is_async:
                 memory.__exit__()
-            self._hosted.leave(job)
+            if hosted.running is job:
+                hosted.running = None
         return None
 
     def _invoke_on_group_loop(
@@ -99,6 +102,10 @@ class LoopPerformer:
         except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
             raised = error
         try:
+            if raised is None:
+                job.task = None  # for the reason in `_answer`
+                if self._answers._give_quickly(job, result):
+                    return
             if isinstance(result, CoroutineType) and (job.launched is not None or job.cancel is not None):
                 result.close()  # it was perhaps cancelled before it began; closing an ended coroutine does nothing
             self._answer(job, result, raised)

@@ -18,6 +18,7 @@ from nbactors.local.worker.running import built_in_methods, producing, taking
 from nbactors.local.worker.running.ending import ActorExit
 from nbactors.local.worker.running.interrupts import Window, invoke
 from nbactors.local.worker.running.renewal import Renewal
+from nbactors.speedups.worker import Guide
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from nbactors.local.worker.running.interrupts import Interrupts
 
 
-class Performer:
+class Performer(Guide):
     """Runs jobs on the calling thread. All results and exceptions of a job become its answer; none is raised.
 
     Args:
@@ -87,11 +88,12 @@ class Performer:
     def perform(self, job: Job) -> None:
         """Run a job to its end on the main thread."""
         try:
-            function, args, kwargs = self.prepare(job)
+            function, args, kwargs = self._prepare_quickly(job) or self.prepare(job)
             if job.cancel is None:
-                result = invoke(function, args, kwargs) if args or kwargs else invoke(function, (), _NOTHING)
+                result = invoke(function, args, kwargs)
                 del args, kwargs
-                self.deliver(job, result)
+                if not self.answers._give_quickly(job, result):
+                    self.deliver(job, result)
                 return
         except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
             self.raised(job, error)
@@ -102,7 +104,7 @@ class Performer:
         """Run a job to its end on a pool thread."""
         window = self.window()
         try:
-            function, args, kwargs = self.prepare(job)
+            function, args, kwargs = self._prepare_quickly(job) or self.prepare(job)
             if job.cancel is not None:
                 self.refuse(job)
                 return
@@ -112,7 +114,8 @@ class Performer:
             finally:
                 window.shut()
             del args, kwargs
-            self.deliver(job, result)
+            if not self.answers._give_quickly(job, result):
+                self.deliver(job, result)
         except BaseException as error:  # noqa: BLE001 - as above
             window.shut()
             self.raised(job, error)
@@ -203,11 +206,14 @@ class Performer:
     def prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """Return the function of a job, and its arguments. The thread that runs the job."""
         message = job.message
-        if message.origin != self._output.descriptors_origin:
-            self._output.begin(message.origin)
-        function = self._find(job)
+        if self._name_quickly(job):
+            function = getattr(self.hosted.instance, message.method)  # type: ignore[union-attr] # it is a `Call`
+        else:
+            if message.origin != self._output.descriptors_origin:
+                self._output.begin(message.origin)
+            function = self._find(job)
         if message.data == b"" and job.rest is None and not job.deps:
-            return function, (), {}
+            return function, (), _NOTHING
         return function, *self._interrupts.invoke(job, self._load_arguments, job)
 
     def _find(self, job: Job) -> Callable[..., Any]:

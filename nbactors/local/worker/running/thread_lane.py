@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nbactors.local.worker.jobs.job import current
 from nbactors.local.worker.running.lookout import Lookout
+from nbactors.speedups.worker import Lane
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
@@ -21,7 +23,7 @@ WATCH_S = 0.001
 """Seconds after which one more thread is woken if the threads that are awake have taken no call."""
 
 
-class ThreadLane:
+class ThreadLane(Lane):
     """Starts threads as calls need them, `limit` at most, and keeps them, with their thread-local state.
 
     Args:
@@ -41,7 +43,7 @@ class ThreadLane:
         catch_up: Callable[[], None],
     ) -> None:
         self._name = name
-        self._limit = limit
+        self._limit = min(limit, sys.maxsize)
         self._run = run
         self._later = later
         self._catch_up = catch_up
@@ -138,10 +140,15 @@ class ThreadLane:
         while True:
             # Active before it reads the flag: `Renewal` sets the flag and then reads `runs`, so one sees the other.
             active.add(ident)
-            try:
-                job = None if self._paused else jobs.popleft()
-            except IndexError:
-                job = None
+            job, is_begun = None, False
+            if not self._paused:
+                job = lookout._pop_quickly(jobs)
+                is_begun = job is not None
+                if not is_begun and jobs:
+                    try:
+                        job = jobs.popleft()
+                    except IndexError:  # another thread has taken it
+                        pass
             if job is None:
                 active.discard(ident)
                 idle.append(sleep)
@@ -155,14 +162,19 @@ class ThreadLane:
                 sleep.acquire()
                 continue
             self._taken += 1
-            lookout.before(job)
-            if job.begin():
+            if not is_begun:
+                lookout.before(job)
+                is_begun = job.begin()
+            if is_begun:
                 job.thread = ident
                 current.set(job)
                 self._run(job)
                 current.set(None)
-                job.end()
-                self._is_short = lookout.after(job) < SHORT_S
+                took = lookout._finish_quickly(job)
+                if took is None:
+                    job.end()
+                    took = lookout.after(job)
+                self._is_short = took < SHORT_S
             active.discard(ident)
             job = None
 

@@ -1,0 +1,173 @@
+/* Answers: `Desk`, the base of `Answers`. */
+#include "connections.h"
+#include "jobs.h"
+#include "lanes.h"
+
+#define MAX_ATOM_LENGTH 4096 /* as in `pickling` */
+#define FLUSH 0.001          /* seconds, as `FLUSH_S` of `Answers` */
+#define GATHER 256           /* as in `connection.py`: so many queued messages are sent */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *backlog, *is_busy, *output;
+    double flushed;
+    unsigned long main_thread;
+} Desk;
+
+static PyObject *name_origin, *pickle_dumps, *protocol;
+static PyTypeObject *deque_type;
+
+HOLDER(Desk, desk, backlog, output)
+
+static PyMemberDef desk_members[] = {
+    {"backlog", T_OBJECT_EX, offsetof(Desk, backlog), 0, NULL},
+    {"_is_busy", T_OBJECT_EX, offsetof(Desk, is_busy), 0, NULL},
+    {"_output", T_OBJECT_EX, offsetof(Desk, output), 0, NULL},
+    {"_flushed", T_DOUBLE, offsetof(Desk, flushed), 0, NULL},
+    {"_main_thread", T_ULONG, offsetof(Desk, main_thread), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+/* Return whether a value is one that `dumps_atom` pickles. */
+static int
+is_atom(PyObject *value)
+{
+    PyTypeObject *type = Py_TYPE(value);
+    return value == Py_None || type == &PyLong_Type || type == &PyFloat_Type || type == &PyBool_Type ||
+           (type == &PyUnicode_Type && PyUnicode_GetLength(value) < MAX_ATOM_LENGTH) ||
+           (type == &PyBytes_Type && PyBytes_GET_SIZE(value) < MAX_ATOM_LENGTH);
+}
+
+/* Return whether a job that has returned `result` is answered in the usual case. */
+static int
+is_usual(Desk *self, Errand *job, PyObject *result)
+{
+    Layout *layout = usual_layout((PyObject *)job);
+    if (layout == NULL || !is_atom(result) || !are_whole(&self->backlog, desk_count) || job->cancel != Py_None ||
+        job->answered || !sends_quickly(job->connection)) {
+        return 0;
+    }
+    PyObject *count = field(job->message, layout->num_returns);
+    if (!PyLong_CheckExact(count) || PyLong_AsLong(count) != 1) {
+        return 0;
+    }
+    PyObject *origin = PyObject_GetAttr(self->output, name_origin);
+    int has_output = origin == NULL || !PyLong_CheckExact(origin) || PyObject_IsTrue(origin);
+    Py_XDECREF(origin);
+    return !has_output;
+}
+
+/* Return the answer to a job, a new reference; NULL with an exception. */
+static PyObject *
+answer_of(Errand *job, PyObject *result)
+{
+    PyObject *reply = NULL;
+    int collects = PyGC_Disable();
+    PyObject *to_dump[] = {result, protocol};
+    PyObject *data = PyObject_Vectorcall(pickle_dumps, to_dump, 2, NULL);
+    if (data != NULL) {
+        PyObject *fields[] = {field(job->message, layout_of(job->message)->number), data};
+        reply = PyObject_Vectorcall((PyObject *)reply_type, fields, 2, NULL);
+        Py_DECREF(data);
+    }
+    if (collects) {
+        PyGC_Enable();
+    }
+    return reply;
+}
+
+/* Return whether more calls wait: 1, 0, or -1 if this is to be asked of `_is_busy`. */
+static int
+is_backlogged(Desk *self)
+{
+    return Py_TYPE(self->backlog) == deque_type ? PyObject_Size(self->backlog) > 0 : is_lane_busy(self->backlog);
+}
+
+/* Ask whether more calls wait, by code in Python: 1, 0, or -1 with an exception. */
+static int
+ask_if_busy(Desk *self)
+{
+    PyObject *busy = PyObject_CallNoArgs(self->is_busy);
+    int is_so = busy == NULL ? -1 : PyObject_IsTrue(busy);
+    Py_XDECREF(busy);
+    return is_so;
+}
+
+PyDoc_STRVAR(give_doc, "Answer with a call's result. Return False, with nothing done, if this is not the usual case.");
+
+static PyObject *
+desk_give(Desk *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "_give_quickly takes a job and its result");
+        return NULL;
+    }
+    Errand *job = (Errand *)args[0];
+    if (!is_usual(self, job, args[1])) {
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    int busy = is_backlogged(self);
+    if (busy < 0) { /* there are several lanes */
+        busy = ask_if_busy(self);
+        if (busy < 0) {
+            return NULL;
+        }
+        if (!is_usual(self, job, args[1])) { /* any more */
+            PyErr_Clear();
+            Py_RETURN_FALSE;
+        }
+    }
+    PyObject *reply = answer_of(job, args[1]), *connection = job->connection;
+    if (reply == NULL) {
+        PyErr_Clear(); /* the steps in Python meet it again */
+        Py_RETURN_FALSE;
+    }
+    double time = monotonic();
+    int is_done;
+    Py_INCREF(connection);
+    if (!busy || time - self->flushed > FLUSH) {
+        self->flushed = time;
+        is_done = send_message_now(connection, reply);
+    } else {
+        is_done = add_message(connection, reply, GATHER);
+    }
+    Py_DECREF(connection);
+    Py_DECREF(reply);
+    return is_done < 0 ? NULL : PyBool_FromLong(is_done);
+}
+
+static PyMethodDef desk_methods[] = {
+    {"_give_quickly", (PyCFunction)(void (*)(void))desk_give, METH_FASTCALL, give_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(desk_doc, "Answers calls.");
+
+static PyType_Slot desk_slots[] = {
+    {Py_tp_doc, (void *)desk_doc}, HOLDER_SLOTS(desk), {Py_tp_methods, desk_methods}, {0, NULL}};
+
+static PyType_Spec desk_spec = {
+    .name = "nbactors.speedups._compiled.Desk",
+    .basicsize = sizeof(Desk),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = desk_slots,
+};
+
+int
+add_answers(PyObject *module)
+{
+    if (intern(&name_origin, "descriptors_origin")) {
+        return -1;
+    }
+    PyObject *pickles = PyImport_ImportModule("pickle"), *collections = PyImport_ImportModule("collections");
+    pickle_dumps = pickles == NULL ? NULL : PyObject_GetAttrString(pickles, "dumps");
+    deque_type = collections == NULL ? NULL : (PyTypeObject *)PyObject_GetAttrString(collections, "deque");
+    protocol = PyLong_FromLong(5);
+    Py_XDECREF(pickles);
+    Py_XDECREF(collections);
+    PyTypeObject *desk =
+        pickle_dumps == NULL || deque_type == NULL || protocol == NULL ? NULL : add_type(module, "Desk", &desk_spec);
+    Py_XDECREF(desk);
+    return desk == NULL ? -1 : 0;
+}

@@ -1,0 +1,107 @@
+"""The bases of the classes that serve a call in its worker, in the form of this process.
+
+The C types hold the attributes that both forms of the steps use, which those classes name. In their stead stand classes
+without attributes, for which no case is the usual one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbactors.speedups.form import compiled
+
+__all__ = ["Desk", "Errand", "Gate", "Guide", "Intake", "JobTable", "Lane", "know_jobs"]
+
+if TYPE_CHECKING:
+    from nbactors.speedups._compiled import Desk, Errand, Gate, Guide, Intake, JobTable, Lane, know_jobs
+elif compiled is not None:
+    Desk = compiled.Desk
+    Errand = compiled.Errand
+    Gate = compiled.Gate
+    Guide = compiled.Guide
+    Intake = compiled.Intake
+    JobTable = compiled.JobTable
+    Lane = compiled.Lane
+    know_jobs = compiled.know_jobs
+else:
+
+    class Errand:
+        """A job."""
+
+        __slots__ = (
+            "answered",
+            "cancel",
+            "children",
+            "connection",
+            "deps",
+            "failure",
+            "interrupts",
+            "is_task",
+            "label",
+            "launched",
+            "message",
+            "module",
+            "name",
+            "production",
+            "read_at",
+            "rest",
+            "since",
+            "task",
+            "thread",
+            "waits",
+        )
+
+    class JobTable:
+        """The jobs of one caller."""
+
+        __slots__ = ("events", "running", "waiting")
+
+    class Gate:
+        """Begins and ends the jobs of one queue."""
+
+        __slots__ = ("_catch_up", "_ended", "_unread_s", "is_shut_to_tasks")
+
+        def _pop_quickly(self, queue: Any, /) -> Any:
+            return None
+
+        def _finish_quickly(self, job: Any, /) -> float | None:
+            return None
+
+    class Intake:
+        """Takes calls and tasks in."""
+
+        enqueue: Any
+
+        def take_in(self, connection: Any, message: Any, /) -> None:
+            """Take a call or task in. The leader's thread."""
+            self.enqueue(connection, message)
+
+    class Lane:
+        """Takes calls in that run at the same time."""
+
+        put: Any
+
+        def put_quickly(self, job: Any, /) -> None:
+            """Do what `put` does. The leader's thread."""
+            self.put(job)
+
+        def _admit_quickly(self) -> bool:
+            return False
+
+    class Guide:
+        """Finds the methods of calls."""
+
+        def _name_quickly(self, job: Any, /) -> bool:
+            return False
+
+        def _prepare_quickly(self, job: Any, /) -> Any:
+            return None
+
+    class Desk:
+        """Answers calls."""
+
+        def _give_quickly(self, job: Any, result: Any, /) -> bool:
+            return False
+
+    def know_jobs(job: type, call: type, run: type, reply: type, /) -> None:
+        """Have the steps in C serve these types."""
