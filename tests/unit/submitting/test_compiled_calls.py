@@ -45,7 +45,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     met: list[str] = []
 
     def watch(module: Any, name: str) -> None:
-        function = getattr(speedups, name)
+        function = getattr(compiled, name)
 
         def run(*args: Any) -> Any:
             result = function(*args)
@@ -76,7 +76,7 @@ def link(session: Session, worker: PlayedWorker) -> LocalActorLink:
 
 def submit(session: Session, link: LocalActorLink, data: object = b"", parent: Any = None) -> Any:
     hold = session.holds[link.actor_id]
-    return speedups.submit(link, session.objects, session.numbers, METHOD, data, 7, 1.5, hold, parent)
+    return compiled.submit(link, session.objects, session.numbers, METHOD, data, 7, 1.5, hold, parent)
 
 
 def only(session: Session) -> tuple[PendingCall, Connection]:
@@ -262,7 +262,7 @@ def test_a_call_that_its_parent_has_forgotten_ends(session: Session, link: Local
     submit(session, link, parent=parent)
     call, connection = only(session)
     parent.children.clear()
-    assert speedups.settle(connection, messages.Reply(call.number, b"N."))
+    assert compiled.settle(connection, messages.Reply(call.number, b"N."))
     assert (call.state, call.parent) == (FINISHED, None)
 
 
@@ -347,8 +347,8 @@ def test_a_call_without_an_attribute_does_no_harm(
     kept = getattr(call, name)
     delattr(call, name)
     try:
-        speedups.settle(connection, messages.Reply(call.number if name != "number" else 0, b"N."))
-        speedups.go_out(call, connection, messages.Reply(1, b""), True)
+        compiled.settle(connection, messages.Reply(call.number if name != "number" else 0, b"N."))
+        compiled.go_out(call, connection, messages.Reply(1, b""), True)
     except AttributeError:
         pass
     finally:
@@ -363,7 +363,7 @@ def test_an_entry_without_an_attribute_does_no_harm(session: Session, link: Loca
     (entry,) = call.entries
     kept = getattr(entry, name)
     delattr(entry, name)
-    settled = speedups.settle(connection, messages.Reply(call.number, b"N."))
+    settled = compiled.settle(connection, messages.Reply(call.number, b"N."))
     if not settled:
         setattr(entry, name, kept)
     assert settled == (name not in ("home", "state", "waiters"))
@@ -372,13 +372,13 @@ def test_an_entry_without_an_attribute_does_no_harm(session: Session, link: Loca
 
 def test_stand_ins_are_not_the_usual_case(session: Session, link: LocalActorLink) -> None:
     connection = only_connection(session)
-    assert speedups.submit(object(), session.objects, session.numbers, METHOD, b"", 0, 0.0, None, None) is None
-    assert speedups.submit(link, session.objects, iter([1]), METHOD, b"", 0, 0.0, None, None) is None
-    assert speedups.submit(link, session.objects, session.numbers, tuple(METHOD), b"", 0, 0.0, None, None) is None
+    assert compiled.submit(object(), session.objects, session.numbers, METHOD, b"", 0, 0.0, None, None) is None
+    assert compiled.submit(link, session.objects, iter([1]), METHOD, b"", 0, 0.0, None, None) is None
+    assert compiled.submit(link, session.objects, session.numbers, tuple(METHOD), b"", 0, 0.0, None, None) is None
     assert submit(session, link, data=object()) is None
-    assert not speedups.go_out(object(), connection, messages.Reply(1, b""), True)
-    assert not speedups.settle(object(), messages.Reply(1, b""))
-    assert not speedups.settle(connection, object())
+    assert not compiled.go_out(object(), connection, messages.Reply(1, b""), True)
+    assert not compiled.settle(object(), messages.Reply(1, b""))
+    assert not compiled.settle(connection, object())
     assert not session.pending_calls()
 
 
@@ -426,7 +426,7 @@ def test_no_lack_of_memory_leaves_half_a_call(session: Session, worker: PlayedWo
             reply = messages.Reply(call.number, b"N.")
             testcapi.set_nomemory(first % 6, first % 6 + 1)
             try:
-                done = speedups.settle(connection, reply)
+                done = compiled.settle(connection, reply)
             except MemoryError:
                 done = False
             finally:
@@ -468,7 +468,7 @@ def test_a_listener_finds_the_value_and_a_call_that_goes_on(session: Session, li
     seen: list[Any] = []
     listener = Listener(lambda: seen.append((ref.done(), session.get(ref), call.state, call.target is link)))
     ref._entry.add_waiter(listener)
-    assert speedups.settle(connection, messages.Reply(call.number, pickling.dumps(5).data))
+    assert compiled.settle(connection, messages.Reply(call.number, pickling.dumps(5).data))
     assert seen == [(True, 5, SENT, True)]
     assert (listener.told, ref._entry.waiters, ref._entry.call) == (1, (), None)
     assert (call.state, call.target, connection.in_flight.calls) == (FINISHED, None, {})
@@ -478,7 +478,7 @@ def test_a_listener_that_has_failed_the_call_leaves_it_failed(session: Session, 
     ref = submit(session, link)
     call, connection = only(session)
     ref._entry.add_waiter(Listener(lambda: call.fail(failures.encode(ValueError("no")))))
-    assert speedups.settle(connection, messages.Reply(call.number, b"N."))
+    assert compiled.settle(connection, messages.Reply(call.number, b"N."))
     assert session.get(ref) is None
     assert (call.state > FINISHED, call.target, connection.in_flight.answering) == (True, None, None)
 
@@ -489,7 +489,7 @@ def test_several_listeners_and_a_wait_are_left_to_the_steps_in_python(session: S
     listeners = [Listener(), Listener()]
     for listener in listeners:
         ref._entry.add_waiter(listener)
-    assert not speedups.settle(connection, messages.Reply(call.number, b"N."))
+    assert not compiled.settle(connection, messages.Reply(call.number, b"N."))
     assert not ref.done()
     session.replies.on_reply(connection, messages.Reply(call.number, b"N."))
     assert [listener.told for listener in listeners] == [1, 1]
@@ -497,7 +497,7 @@ def test_several_listeners_and_a_wait_are_left_to_the_steps_in_python(session: S
     ref = submit(session, link)
     call, connection = only(session)
     session.objects.waiting.watchers.append(Any)  # type: ignore[arg-type]
-    assert not speedups.settle(connection, messages.Reply(call.number, b"N."))
+    assert not compiled.settle(connection, messages.Reply(call.number, b"N."))
     session.objects.waiting.watchers.clear()
     assert call.state == SENT
 
