@@ -7,6 +7,6 @@ it, in `local.connections`, `local.reactor` and `local.worker`. They are complet
 macOS, where no C compiler was found at the installation, and with ``NBACTORS_SPEEDUPS=0``.
 """
 
-from nbactors.speedups.form import Brisk, Lead, Line, compiled, why_not
+from nbactors.speedups.form import ConnectionBase, ReactorBase, SelectorBase, compiled, why_not
 
-__all__ = ["Brisk", "Lead", "Line", "compiled", "why_not"]
+__all__ = ["ConnectionBase", "ReactorBase", "SelectorBase", "compiled", "why_not"]

@@ -1,4 +1,4 @@
-/* Answers: `Desk`, the base of `Answers`. */
+/* Answers: `AnswersBase`, the base of `Answers`. */
 #include "connections.h"
 #include "jobs.h"
 #include "lanes.h"
@@ -12,19 +12,19 @@ typedef struct {
     PyObject *backlog, *is_busy, *output;
     double flushed;
     unsigned long main_thread;
-} Desk;
+} AnswersBase;
 
 static PyObject *name_origin, *pickle_dumps, *protocol;
 static PyTypeObject *deque_type;
 
-HOLDER(Desk, desk, backlog, output)
+HOLDER(AnswersBase, answers, backlog, output)
 
-static PyMemberDef desk_members[] = {
-    {"backlog", T_OBJECT_EX, offsetof(Desk, backlog), 0, NULL},
-    {"_is_busy", T_OBJECT_EX, offsetof(Desk, is_busy), 0, NULL},
-    {"_output", T_OBJECT_EX, offsetof(Desk, output), 0, NULL},
-    {"_flushed", T_DOUBLE, offsetof(Desk, flushed), 0, NULL},
-    {"_main_thread", T_ULONG, offsetof(Desk, main_thread), 0, NULL},
+static PyMemberDef answers_members[] = {
+    {"backlog", T_OBJECT_EX, offsetof(AnswersBase, backlog), 0, NULL},
+    {"_is_busy", T_OBJECT_EX, offsetof(AnswersBase, is_busy), 0, NULL},
+    {"_output", T_OBJECT_EX, offsetof(AnswersBase, output), 0, NULL},
+    {"_flushed", T_DOUBLE, offsetof(AnswersBase, flushed), 0, NULL},
+    {"_main_thread", T_ULONG, offsetof(AnswersBase, main_thread), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -40,10 +40,10 @@ is_atom(PyObject *value)
 
 /* Return whether a job that has returned `result` is answered in the usual case. */
 static int
-is_usual(Desk *self, Errand *job, PyObject *result)
+is_usual(AnswersBase *self, JobBase *job, PyObject *result)
 {
     Layout *layout = usual_layout((PyObject *)job);
-    if (layout == NULL || !is_atom(result) || !are_whole(&self->backlog, desk_count) || job->cancel != Py_None ||
+    if (layout == NULL || !is_atom(result) || !are_whole(&self->backlog, answers_count) || job->cancel != Py_None ||
         job->answered || !sends_quickly(job->connection)) {
         return 0;
     }
@@ -59,7 +59,7 @@ is_usual(Desk *self, Errand *job, PyObject *result)
 
 /* Return the answer to a job, a new reference; NULL with an exception. */
 static PyObject *
-answer_of(Errand *job, PyObject *result)
+answer_of(JobBase *job, PyObject *result)
 {
     PyObject *reply = NULL;
     int collects = PyGC_Disable();
@@ -78,14 +78,14 @@ answer_of(Errand *job, PyObject *result)
 
 /* Return whether more calls wait: 1, 0, or -1 if this is to be asked of `_is_busy`. */
 static int
-is_backlogged(Desk *self)
+is_backlogged(AnswersBase *self)
 {
     return Py_TYPE(self->backlog) == deque_type ? PyObject_Size(self->backlog) > 0 : is_lane_busy(self->backlog);
 }
 
 /* Ask whether more calls wait, by code in Python: 1, 0, or -1 with an exception. */
 static int
-ask_if_busy(Desk *self)
+ask_if_busy(AnswersBase *self)
 {
     PyObject *busy = PyObject_CallNoArgs(self->is_busy);
     int is_so = busy == NULL ? -1 : PyObject_IsTrue(busy);
@@ -96,13 +96,13 @@ ask_if_busy(Desk *self)
 PyDoc_STRVAR(give_doc, "Answer with a call's result. Return False, with nothing done, if this is not the usual case.");
 
 static PyObject *
-desk_give(Desk *self, PyObject *const *args, Py_ssize_t count)
+answers_give(AnswersBase *self, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 2) {
         PyErr_SetString(PyExc_TypeError, "_give_quickly takes a job and its result");
         return NULL;
     }
-    Errand *job = (Errand *)args[0];
+    JobBase *job = (JobBase *)args[0];
     if (!is_usual(self, job, args[1])) {
         PyErr_Clear();
         Py_RETURN_FALSE;
@@ -137,21 +137,24 @@ desk_give(Desk *self, PyObject *const *args, Py_ssize_t count)
     return is_done < 0 ? NULL : PyBool_FromLong(is_done);
 }
 
-static PyMethodDef desk_methods[] = {
-    {"_give_quickly", (PyCFunction)(void (*)(void))desk_give, METH_FASTCALL, give_doc},
-    {NULL, NULL, 0, NULL},
+static PyMethodDef answers_methods[] = {
+    {"_give_quickly", (PyCFunction)(void (*)(void))answers_give, METH_FASTCALL, give_doc},
+    {NULL,            NULL,                                      0,             NULL    },
 };
 
-PyDoc_STRVAR(desk_doc, "Answers calls.");
+PyDoc_STRVAR(answers_doc, "Answers calls.");
 
-static PyType_Slot desk_slots[] = {
-    {Py_tp_doc, (void *)desk_doc}, HOLDER_SLOTS(desk), {Py_tp_methods, desk_methods}, {0, NULL}};
+static PyType_Slot answers_slots[] = {
+    {Py_tp_doc,     (void *)answers_doc},
+    HOLDER_SLOTS(answers), {Py_tp_methods, answers_methods    },
+    {0,             NULL               }
+};
 
-static PyType_Spec desk_spec = {
-    .name = "nbactors.speedups._compiled.Desk",
-    .basicsize = sizeof(Desk),
+static PyType_Spec answers_spec = {
+    .name = "nbactors.speedups._compiled.AnswersBase",
+    .basicsize = sizeof(AnswersBase),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = desk_slots,
+    .slots = answers_slots,
 };
 
 int
@@ -166,8 +169,9 @@ add_answers(PyObject *module)
     protocol = PyLong_FromLong(5);
     Py_XDECREF(pickles);
     Py_XDECREF(collections);
-    PyTypeObject *desk =
-        pickle_dumps == NULL || deque_type == NULL || protocol == NULL ? NULL : add_type(module, "Desk", &desk_spec);
-    Py_XDECREF(desk);
-    return desk == NULL ? -1 : 0;
+    PyTypeObject *type = pickle_dumps == NULL || deque_type == NULL || protocol == NULL
+                             ? NULL
+                             : add_type(module, "AnswersBase", &answers_spec);
+    Py_XDECREF(type);
+    return type == NULL ? -1 : 0;
 }

@@ -1,32 +1,32 @@
-/* The arrival of calls in a worker: `Intake`, the base of `Executor`. */
+/* The arrival of calls in a worker: `ExecutorBase`, the base of `Executor`. */
 #include "jobs.h"
 
 typedef struct {
     PyObject_HEAD
     PyObject *queue, *waiter, *lanes, *put_plain, *recorder, *reactor;
     char constructed, is_retired, is_watching;
-} Intake;
+} ExecutorBase;
 
 static PyObject *name_append, *name_enqueue, *name_finish, *name_is_armed, *name_put, *name_read_at;
 
-HOLDER(Intake, intake, queue, reactor)
+HOLDER(ExecutorBase, executor, queue, reactor)
 
-static PyMemberDef intake_members[] = {
-    {"_jobs", T_OBJECT_EX, offsetof(Intake, queue), 0, NULL},
-    {"_waiter", T_OBJECT_EX, offsetof(Intake, waiter), 0, NULL},
-    {"lanes", T_OBJECT_EX, offsetof(Intake, lanes), 0, NULL},
-    {"_put_plain", T_OBJECT_EX, offsetof(Intake, put_plain), 0, NULL},
-    {"_recorder", T_OBJECT_EX, offsetof(Intake, recorder), 0, NULL},
-    {"_reactor", T_OBJECT_EX, offsetof(Intake, reactor), 0, NULL},
-    {"constructed", T_BOOL, offsetof(Intake, constructed), 0, NULL},
-    {"is_retired", T_BOOL, offsetof(Intake, is_retired), 0, NULL},
-    {"_is_watching", T_BOOL, offsetof(Intake, is_watching), 0, NULL},
+static PyMemberDef executor_members[] = {
+    {"_jobs", T_OBJECT_EX, offsetof(ExecutorBase, queue), 0, NULL},
+    {"_waiter", T_OBJECT_EX, offsetof(ExecutorBase, waiter), 0, NULL},
+    {"lanes", T_OBJECT_EX, offsetof(ExecutorBase, lanes), 0, NULL},
+    {"_put_plain", T_OBJECT_EX, offsetof(ExecutorBase, put_plain), 0, NULL},
+    {"_recorder", T_OBJECT_EX, offsetof(ExecutorBase, recorder), 0, NULL},
+    {"_reactor", T_OBJECT_EX, offsetof(ExecutorBase, reactor), 0, NULL},
+    {"constructed", T_BOOL, offsetof(ExecutorBase, constructed), 0, NULL},
+    {"is_retired", T_BOOL, offsetof(ExecutorBase, is_retired), 0, NULL},
+    {"_is_watching", T_BOOL, offsetof(ExecutorBase, is_watching), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 /* Return whether the arrival of a message is the usual case: all values are in it, and nothing is to be armed. */
 static int
-is_usual(Intake *self, PyObject *message, Layout *layout)
+is_usual(ExecutorBase *self, PyObject *message, Layout *layout)
 {
     PyObject *deps = field(message, layout->deps), *submitted = field(message, layout->submitted);
     if (field(message, layout->rest) != Py_None || !PyLong_CheckExact(field(message, layout->number)) ||
@@ -57,7 +57,7 @@ is_usual(Intake *self, PyObject *message, Layout *layout)
 
 /* Give a job to the main thread, or to a lane. Returns 0, or -1 with an exception. */
 static int
-put_in(Intake *self, Errand *job, Layout *layout)
+put_in(ExecutorBase *self, JobBase *job, Layout *layout)
 {
     PyObject *put;
     if (self->lanes == Py_None) {
@@ -76,21 +76,21 @@ put_in(Intake *self, Errand *job, Layout *layout)
 
 /* Do the usual case of `Executor.enqueue`. 1: done. 0: nothing was done. -1: an exception. */
 static int
-take_in(Intake *self, PyObject *connection, PyObject *message)
+take_in(ExecutorBase *self, PyObject *connection, PyObject *message)
 {
     Layout *layout = layout_of(message);
-    if (layout == NULL || !are_whole(&self->queue, intake_count) || !is_usual(self, message, layout)) {
+    if (layout == NULL || !are_whole(&self->queue, executor_count) || !is_usual(self, message, layout)) {
         return 0;
     }
     PyObject *read_at = PyObject_GetAttr(self->reactor, name_read_at);
-    JobTable *jobs = read_at == NULL || !PyFloat_CheckExact(read_at) ? NULL : jobs_of(connection);
+    CallerJobsBase *jobs = read_at == NULL || !PyFloat_CheckExact(read_at) ? NULL : jobs_of(connection);
     if (jobs == NULL || PyDict_Contains(jobs->waiting, field(message, layout->number))) {
         Py_XDECREF(jobs);
         Py_XDECREF(read_at);
         return 0;
     }
     int collects = PyGC_Disable();
-    Errand *job = new_job(connection, message, layout);
+    JobBase *job = new_job(connection, message, layout);
     if (collects) {
         PyGC_Enable();
     }
@@ -120,7 +120,7 @@ take_in(Intake *self, PyObject *connection, PyObject *message)
 PyDoc_STRVAR(take_in_doc, "Take a call or task in: the usual case here, all others by `enqueue`. The leader's thread.");
 
 static PyObject *
-intake_take_in(Intake *self, PyObject *const *args, Py_ssize_t count)
+executor_take_in(ExecutorBase *self, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 2) {
         PyErr_SetString(PyExc_TypeError, "take_in takes a connection and a message");
@@ -137,21 +137,24 @@ intake_take_in(Intake *self, PyObject *const *args, Py_ssize_t count)
     return PyObject_CallMethodObjArgs((PyObject *)self, name_enqueue, args[0], args[1], NULL);
 }
 
-static PyMethodDef intake_methods[] = {
-    {"take_in", (PyCFunction)(void (*)(void))intake_take_in, METH_FASTCALL, take_in_doc},
-    {NULL, NULL, 0, NULL},
+static PyMethodDef executor_methods[] = {
+    {"take_in", (PyCFunction)(void (*)(void))executor_take_in, METH_FASTCALL, take_in_doc},
+    {NULL,      NULL,                                          0,             NULL       },
 };
 
-PyDoc_STRVAR(intake_doc, "Takes calls and tasks in.");
+PyDoc_STRVAR(executor_doc, "Takes calls and tasks in.");
 
-static PyType_Slot intake_slots[] = {
-    {Py_tp_doc, (void *)intake_doc}, HOLDER_SLOTS(intake), {Py_tp_methods, intake_methods}, {0, NULL}};
+static PyType_Slot executor_slots[] = {
+    {Py_tp_doc,     (void *)executor_doc},
+    HOLDER_SLOTS(executor), {Py_tp_methods, executor_methods    },
+    {0,             NULL                }
+};
 
-static PyType_Spec intake_spec = {
-    .name = "nbactors.speedups._compiled.Intake",
-    .basicsize = sizeof(Intake),
+static PyType_Spec executor_spec = {
+    .name = "nbactors.speedups._compiled.ExecutorBase",
+    .basicsize = sizeof(ExecutorBase),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = intake_slots,
+    .slots = executor_slots,
 };
 
 int
@@ -161,7 +164,7 @@ add_arrivals(PyObject *module)
         intern(&name_is_armed, "is_armed") || intern(&name_put, "_put") || intern(&name_read_at, "read_at")) {
         return -1;
     }
-    PyTypeObject *intake = add_type(module, "Intake", &intake_spec);
-    Py_XDECREF(intake);
-    return intake == NULL ? -1 : 0;
+    PyTypeObject *type = add_type(module, "ExecutorBase", &executor_spec);
+    Py_XDECREF(type);
+    return type == NULL ? -1 : 0;
 }

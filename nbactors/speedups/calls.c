@@ -27,40 +27,70 @@ typedef struct {
 } Slot;
 
 static const Slot entry_slots[] = {
-    {"call", &entry_class.call},   {"data", &entry_class.data},     {"home", &entry_class.home},
-    {"index", &entry_class.index}, {"number", &entry_class.number}, {"parts", &entry_class.parts},
-    {"state", &entry_class.state}, {"waiters", &entry_class.waiters},
-    {NULL, NULL},
+    {"call",    &entry_class.call   },
+    {"data",    &entry_class.data   },
+    {"home",    &entry_class.home   },
+    {"index",   &entry_class.index  },
+    {"number",  &entry_class.number },
+    {"parts",   &entry_class.parts  },
+    {"state",   &entry_class.state  },
+    {"waiters", &entry_class.waiters},
+    {NULL,      NULL                },
 };
 static const Slot call_slots[] = {
-    {"arguments", &call_class.arguments}, {"awaited", &call_class.awaited},
-    {"canceled", &call_class.canceled},   {"connection", &call_class.connection},
-    {"details", &call_class.details},     {"entries", &call_class.entries},
-    {"group", &call_class.group},         {"hold", &call_class.hold},
-    {"message", &call_class.message},     {"number", &call_class.number},
-    {"origin", &call_class.origin},       {"parent", &call_class.parent},
-    {"parent_id", &call_class.parent_id}, {"queue", &call_class.queue},
-    {"retries", &call_class.retries},     {"state", &call_class.state},
-    {"stream", &call_class.stream},       {"submitted", &call_class.submitted},
-    {"target", &call_class.target},       {"timeout_s", &call_class.timeout_s},
-    {"timer", &call_class.timer},         {"watcher", &call_class.watcher},
-    {NULL, NULL},
+    {"arguments",  &call_class.arguments },
+    {"awaited",    &call_class.awaited   },
+    {"canceled",   &call_class.canceled  },
+    {"connection", &call_class.connection},
+    {"details",    &call_class.details   },
+    {"entries",    &call_class.entries   },
+    {"group",      &call_class.group     },
+    {"hold",       &call_class.hold      },
+    {"message",    &call_class.message   },
+    {"number",     &call_class.number    },
+    {"origin",     &call_class.origin    },
+    {"parent",     &call_class.parent    },
+    {"parent_id",  &call_class.parent_id },
+    {"queue",      &call_class.queue     },
+    {"retries",    &call_class.retries   },
+    {"state",      &call_class.state     },
+    {"stream",     &call_class.stream    },
+    {"submitted",  &call_class.submitted },
+    {"target",     &call_class.target    },
+    {"timeout_s",  &call_class.timeout_s },
+    {"timer",      &call_class.timer     },
+    {"watcher",    &call_class.watcher   },
+    {NULL,         NULL                  },
 };
 static const Slot flight_slots[] = {
-    {"answered", &flight_class.answered},
+    {"answered",  &flight_class.answered },
     {"answering", &flight_class.answering},
-    {"calls", &flight_class.calls},
-    {NULL, NULL},
+    {"calls",     &flight_class.calls    },
+    {NULL,        NULL                   },
 };
 static const Slot link_slots[] = {
-    {"_connection", &link_class.connection},   {"_doomed", &link_class.doomed}, {"_down", &link_class.down},
-    {"_max_retries", &link_class.max_retries}, {"_queues", &link_class.queues}, {"_restarting", &link_class.restarting},
-    {"_turns", &link_class.turns},
-    {NULL, NULL},
+    {"_connection",  &link_class.connection },
+    {"_doomed",      &link_class.doomed     },
+    {"_down",        &link_class.down       },
+    {"_max_retries", &link_class.max_retries},
+    {"_queues",      &link_class.queues     },
+    {"_restarting",  &link_class.restarting },
+    {"_turns",       &link_class.turns      },
+    {NULL,           NULL                   },
 };
-static const Slot turns_slots[] = {{"owner", &turns_class.owner}, {"steps", &turns_class.steps}, {NULL, NULL}};
-static const Slot queue_slots[] = {{"calls", &queue_class.calls}, {NULL, NULL}};
-static const Slot ref_slots[] = {{"_entry", &ref_class.entry}, {NULL, NULL}};
+static const Slot turns_slots[] = {
+    {"owner", &turns_class.owner},
+    {"steps", &turns_class.steps},
+    {NULL,    NULL              }
+};
+static const Slot queue_slots[] = {
+    {"calls", &queue_class.calls},
+    {NULL,    NULL              }
+};
+static const Slot ref_slots[] = {
+    {"_entry", &ref_class.entry},
+    {NULL,     NULL            }
+};
 
 /* Find a class's attributes. Returns 0, or -1 with an exception. */
 static int
@@ -96,12 +126,18 @@ know(PyObject *Py_UNUSED(module), PyObject *const *classes, Py_ssize_t count)
         PyTypeObject **type;
         const Slot *slots;
     } known[] = {
-        {&entry_class.type, entry_slots}, {&waiting_type, NULL},
-        {&flight_class.type, flight_slots}, {&call_class.type, call_slots},
-        {&queue_class.type, queue_slots},   {&turns_class.type, turns_slots},
-        {&link_class.type, link_slots},     {&ref_class.type, ref_slots},
-        {(PyTypeObject **)&message_type, NULL}, {(PyTypeObject **)&run_type, NULL},
-        {&answer_type, NULL}, {&method_type, NULL},
+        {&entry_class.type,              entry_slots },
+        {&waiting_type,                  NULL        },
+        {&flight_class.type,             flight_slots},
+        {&call_class.type,               call_slots  },
+        {&queue_class.type,              queue_slots },
+        {&turns_class.type,              turns_slots },
+        {&link_class.type,               link_slots  },
+        {&ref_class.type,                ref_slots   },
+        {(PyTypeObject **)&message_type, NULL        },
+        {(PyTypeObject **)&run_type,     NULL        },
+        {&answer_type,                   NULL        },
+        {&method_type,                   NULL        },
     };
     if (count != sizeof known / sizeof *known) {
         PyErr_SetString(PyExc_TypeError, "know() takes one class of each kind");
@@ -172,15 +208,14 @@ static int
 find_way(PyObject *connection, int at_once, Way *way)
 {
     memset(way, 0, sizeof *way);
-    if (connection == NULL || !is_line(connection)) {
+    if (connection == NULL || !is_connection(connection)) {
         return 0;
     }
     Py_INCREF(connection);
     way->line = connection;
     way->flight = PyObject_GetAttr(connection, name_in_flight);
-    way->calls = way->flight == NULL || Py_TYPE(way->flight) != flight_class.type
-                     ? NULL
-                     : AT(way->flight, flight_class.calls);
+    way->calls =
+        way->flight == NULL || Py_TYPE(way->flight) != flight_class.type ? NULL : AT(way->flight, flight_class.calls);
     Py_XINCREF(way->calls);
     if (way->calls != NULL && PyDict_CheckExact(way->calls)) {
         way->at_once = at_once < 0 ? PyDict_GET_SIZE(way->calls) == 0 : at_once;
@@ -291,7 +326,7 @@ go_out(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 /* What a call is made from, borrowed references. */
 typedef struct {
     PyObject *target, *home, *numbers, *method, *data, *origin, *submitted, *hold, *parent; /* see `submit` */
-    PyObject *name, *group, *retries, *backpressure;                                       /* of the method */
+    PyObject *name, *group, *retries, *backpressure;                                        /* of the method */
     PyObject *parent_id, *arguments;
 } Plan;
 
@@ -383,9 +418,9 @@ make(const Plan *plan, Made *made)
     if (made->number == NULL || make_empty(made)) {
         return -1;
     }
-    PyObject *fields[FIELDS] = {made->number,       plan->name, plan->data,    numbers[1], no_text,
-                                Py_None,            Py_None,      plan->group,   plan->backpressure,
-                                plan->origin,       no_bytes,     plan->submitted, plan->parent_id};
+    PyObject *fields[FIELDS] = {made->number, plan->name,      plan->data,     numbers[1],         no_text,
+                                Py_None,      Py_None,         plan->group,    plan->backpressure, plan->origin,
+                                no_bytes,     plan->submitted, plan->parent_id};
     made->message = PyObject_Vectorcall(message_type, fields, FIELDS, NULL);
     if (made->message == NULL) {
         return -1;
@@ -411,7 +446,7 @@ read_method(Plan *plan)
 {
     PyObject *method = plan->method;
     if (Py_TYPE(method) != method_type || PyTuple_GET_SIZE(method) != 11 || Py_TYPE(plan->target) != link_class.type ||
-        PyTuple_GET_ITEM(method, 2) != numbers[1] ||                                            /* num_returns */
+        PyTuple_GET_ITEM(method, 2) != numbers[1] ||                                         /* num_returns */
         PyTuple_GET_ITEM(method, 8) != Py_False || PyTuple_GET_ITEM(method, 9) != Py_None) { /* retried, timeout_s */
         return 0;
     }
@@ -475,8 +510,16 @@ submit(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "submit() takes 9 arguments");
         return NULL;
     }
-    Plan plan = {.target = args[0], .home = args[1], .numbers = args[2], .method = args[3], .data = args[4],
-                 .origin = args[5], .submitted = args[6], .hold = args[7], .parent = args[8], .arguments = Py_None};
+    Plan plan = {.target = args[0],
+                 .home = args[1],
+                 .numbers = args[2],
+                 .method = args[3],
+                 .data = args[4],
+                 .origin = args[5],
+                 .submitted = args[6],
+                 .hold = args[7],
+                 .parent = args[8],
+                 .arguments = Py_None};
     Way way;
     PyObject *children;
     if (!read_parent(&plan, &children)) {
@@ -523,8 +566,16 @@ begin(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "begin() takes 5 arguments, and classes that are known");
         return NULL;
     }
-    Plan plan = {.home = args[0], .target = args[2], .arguments = args[4], .origin = numbers[0], .submitted = no_time,
-                 .hold = Py_None, .parent = Py_None, .group = no_text, .retries = numbers[0], .parent_id = no_bytes};
+    Plan plan = {.home = args[0],
+                 .target = args[2],
+                 .arguments = args[4],
+                 .origin = numbers[0],
+                 .submitted = no_time,
+                 .hold = Py_None,
+                 .parent = Py_None,
+                 .group = no_text,
+                 .retries = numbers[0],
+                 .parent_id = no_bytes};
     Made made = {.number = args[1], .message = args[3]};
     Py_INCREF(made.number);
     Py_INCREF(made.message);
@@ -543,8 +594,8 @@ begin(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
-/* Return the message of a task for a worker that knows the function, a new reference; NULL, perhaps with an exception, if
- * there is more to be sent. */
+/* Return the message of a task for a worker that knows the function, a new reference; NULL, perhaps with an exception,
+ * if there is more to be sent. */
 static PyObject *
 message_of_task(PyObject *call, PyObject *flight, PyObject *lease_id)
 {
@@ -581,8 +632,8 @@ message_of_task(PyObject *call, PyObject *flight, PyObject *lease_id)
 static int
 is_head(PyObject *queue, PyObject *call)
 {
-    if (Py_TYPE(queue) != queue_class.type || Py_TYPE(call) != call_class.type ||
-        AT(call, call_class.queue) != queue || !is_fresh(call)) {
+    if (Py_TYPE(queue) != queue_class.type || Py_TYPE(call) != call_class.type || AT(call, call_class.queue) != queue ||
+        !is_fresh(call)) {
         return 0;
     }
     PyObject *calls = AT(queue, queue_class.calls);
@@ -633,12 +684,12 @@ send_task(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 }
 
 static PyMethodDef functions[] = {
-    {"know", (PyCFunction)(void (*)(void))know, METH_FASTCALL, know_doc},
-    {"go_out", (PyCFunction)(void (*)(void))go_out, METH_FASTCALL, go_out_doc},
-    {"begin", (PyCFunction)(void (*)(void))begin, METH_FASTCALL, begin_doc},
+    {"know",      (PyCFunction)(void (*)(void))know,      METH_FASTCALL, know_doc     },
+    {"go_out",    (PyCFunction)(void (*)(void))go_out,    METH_FASTCALL, go_out_doc   },
+    {"begin",     (PyCFunction)(void (*)(void))begin,     METH_FASTCALL, begin_doc    },
     {"send_task", (PyCFunction)(void (*)(void))send_task, METH_FASTCALL, send_task_doc},
-    {"submit", (PyCFunction)(void (*)(void))submit, METH_FASTCALL, submit_doc},
-    {NULL, NULL, 0, NULL},
+    {"submit",    (PyCFunction)(void (*)(void))submit,    METH_FASTCALL, submit_doc   },
+    {NULL,        NULL,                                   0,             NULL         },
 };
 
 /* Get an attribute of a module. Returns 0, or -1 with an exception. */
@@ -665,9 +716,9 @@ add_calls(PyObject *module)
     no_time = PyFloat_FromDouble(0.0);
     if (no_bytes == NULL || no_tuple == NULL || no_time == NULL || intern(&no_text, "") ||
         intern(&name_append, "append") || intern(&name_children, "children") || intern(&name_dirty, "dirty") ||
-        intern(&name_flush, "flush") || intern(&name_functions, "functions") ||
-        intern(&name_in_flight, "in_flight") || intern(&name_key, "key") || intern(&name_nudge, "nudge") ||
-        intern(&name_popleft, "popleft") || intern(&name_reactor, "_reactor") || intern(&name_task_id, "task_id") ||
+        intern(&name_flush, "flush") || intern(&name_functions, "functions") || intern(&name_in_flight, "in_flight") ||
+        intern(&name_key, "key") || intern(&name_nudge, "nudge") || intern(&name_popleft, "popleft") ||
+        intern(&name_reactor, "_reactor") || intern(&name_task_id, "task_id") ||
         fetch(&deque_type, "collections", "deque") || fetch(&count_type, "itertools", "count")) {
         return -1;
     }

@@ -1,4 +1,5 @@
-/* What the files of the compiled part share. `nbactors/speedups/__init__.py` says what this part is, and when it is used.
+/* What the files of the compiled part share. `nbactors/speedups/__init__.py` says what this part is, and when it is
+ * used.
  *
  * Where something must not be seen half done, it is one step: no code in Python runs in the middle of it, so no signal
  * handler, no finalizer and no other thread. To that end the garbage collector rests in a step that makes objects, and
@@ -32,7 +33,8 @@ intern(PyObject **name, const char *text)
     return *name == NULL ? -1 : 0;
 }
 
-/* Store an object in an attribute, and take over the reference. What was there goes last, since its finalizer may run. */
+/* Store an object in an attribute, and take over the reference. What was there goes last, since its finalizer may run.
+ */
 static inline void
 store(PyObject **place, PyObject *object)
 {

@@ -1,4 +1,4 @@
-/* The usual case of sending and receiving: `Line`, the base class of `Connection`. */
+/* The usual case of sending and receiving: `ConnectionBase`, the base class of `Connection`. */
 #include "compiled.h"
 #include "connections.h"
 
@@ -8,78 +8,79 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LENGTH_BYTES 4  /* a frame: its length without these, */
-#define HEAD_BYTES 12   /* the number of frames received (8 bytes), and the messages; see `local/wire/framing.py` */
-#define CHUNK 65536     /* the most bytes that one receive takes */
-#define MAX_FDS 64      /* the most descriptors that one receive takes */
+#define LENGTH_BYTES 4 /* a frame: its length without these, */
+#define HEAD_BYTES 12  /* the number of frames received (8 bytes), and the messages; see `local/wire/framing.py` */
+#define CHUNK 65536    /* the most bytes that one receive takes */
+#define MAX_FDS 64     /* the most descriptors that one receive takes */
 
 static PyObject *name_append, *name_blame, *name_books, *name_broke, *name_connection, *name_dirty, *name_fds,
     *name_finish, *name_flush, *name_go_on, *name_messages, *name_popleft, *name_reading, *name_trash;
 static PyObject *socket_type; /* `socket.socket`; a test's stand-in for a socket is not the usual case */
 static PyObject *no_fds;      /* () */
-static PyTypeObject *line_type;
+static PyTypeObject *connection_type;
 static unsigned char received_bytes[CHUNK];
 static PyObject *spare; /* a chunk with room for all that one receive takes, for when memory runs out; or NULL */
 
 typedef struct {
     PyObject_HEAD
-    /* Objects, from `sock` to `decode`: NULL only once deleted, see `is_whole`. `members` has their names in Python. */
+    /* Objects, from `sock` to `decode`: NULL only once deleted, see `is_whole`. `members` has their names in
+       Python. */
     PyObject *sock, *outbox, *part, *batch, *due, *chunks, *messages, *fds, *tail, *no_tail, *kept, *reactor,
         *on_message, *unpacked, *after_batch, *begun, *handlers, *once, *encode, *decode;
     int fd;
     char is_quick, broken, closed, resuming, telling;
-    unsigned long long sender, received, acknowledged, forgotten, told, untold, evicted, forget,
-        untold_limit, frame_limit;
-} Line;
+    unsigned long long sender, received, acknowledged, forgotten, told, untold, evicted, forget, untold_limit,
+        frame_limit;
+} ConnectionBase;
 
 #define FIRST_OBJECT(line) (&(line)->sock)
 #define LAST_OBJECT(line) (&(line)->decode)
 
 static PyMemberDef members[] = {
-    {"sock", T_OBJECT_EX, offsetof(Line, sock), 0, NULL},
-    {"_outbox", T_OBJECT_EX, offsetof(Line, outbox), 0, NULL},
-    {"_part", T_OBJECT_EX, offsetof(Line, part), 0, NULL},
-    {"_batch", T_OBJECT_EX, offsetof(Line, batch), 0, NULL},
-    {"_due", T_OBJECT_EX, offsetof(Line, due), 0, NULL},
-    {"_chunks", T_OBJECT_EX, offsetof(Line, chunks), 0, NULL},
-    {"_messages", T_OBJECT_EX, offsetof(Line, messages), 0, NULL},
-    {"_fds", T_OBJECT_EX, offsetof(Line, fds), 0, NULL},
-    {"_tail", T_OBJECT_EX, offsetof(Line, tail), 0, NULL},
-    {"_no_tail", T_OBJECT_EX, offsetof(Line, no_tail), 0, NULL},
-    {"_kept", T_OBJECT_EX, offsetof(Line, kept), 0, NULL},
-    {"_reactor", T_OBJECT_EX, offsetof(Line, reactor), 0, NULL},
-    {"_on_message", T_OBJECT_EX, offsetof(Line, on_message), 0, NULL},
-    {"unpacked", T_OBJECT_EX, offsetof(Line, unpacked), 0, NULL},
-    {"after_batch", T_OBJECT_EX, offsetof(Line, after_batch), 0, NULL},
-    {"_begun", T_OBJECT_EX, offsetof(Line, begun), 0, NULL},
-    {"_handlers", T_OBJECT_EX, offsetof(Line, handlers), 0, NULL},
-    {"_once", T_OBJECT_EX, offsetof(Line, once), 0, NULL},
-    {"_encode_quickly", T_OBJECT_EX, offsetof(Line, encode), 0, NULL},
-    {"_decode_quickly", T_OBJECT_EX, offsetof(Line, decode), 0, NULL},
-    {"_fd", T_INT, offsetof(Line, fd), 0, NULL},
-    {"_is_quick", T_BOOL, offsetof(Line, is_quick), 0, NULL},
-    {"_broken", T_BOOL, offsetof(Line, broken), 0, NULL},
-    {"closed", T_BOOL, offsetof(Line, closed), 0, NULL},
-    {"_resuming", T_BOOL, offsetof(Line, resuming), 0, NULL},
-    {"_telling", T_BOOL, offsetof(Line, telling), 0, NULL},
-    {"_sender", T_ULONGLONG, offsetof(Line, sender), 0, NULL},
-    {"received", T_ULONGLONG, offsetof(Line, received), 0, NULL},
-    {"_acknowledged", T_ULONGLONG, offsetof(Line, acknowledged), 0, NULL},
-    {"_forgotten", T_ULONGLONG, offsetof(Line, forgotten), 0, NULL},
-    {"_evicted", T_ULONGLONG, offsetof(Line, evicted), 0, NULL},
-    {"_told", T_ULONGLONG, offsetof(Line, told), 0, NULL},
-    {"_untold", T_ULONGLONG, offsetof(Line, untold), 0, NULL},
-    {"_forget_at", T_ULONGLONG, offsetof(Line, forget), 0, NULL},
-    {"_untold_limit", T_ULONGLONG, offsetof(Line, untold_limit), 0, NULL},
-    {"_limit_of_frame", T_ULONGLONG, offsetof(Line, frame_limit), 0, NULL},
+    {"sock", T_OBJECT_EX, offsetof(ConnectionBase, sock), 0, NULL},
+    {"_outbox", T_OBJECT_EX, offsetof(ConnectionBase, outbox), 0, NULL},
+    {"_part", T_OBJECT_EX, offsetof(ConnectionBase, part), 0, NULL},
+    {"_batch", T_OBJECT_EX, offsetof(ConnectionBase, batch), 0, NULL},
+    {"_due", T_OBJECT_EX, offsetof(ConnectionBase, due), 0, NULL},
+    {"_chunks", T_OBJECT_EX, offsetof(ConnectionBase, chunks), 0, NULL},
+    {"_messages", T_OBJECT_EX, offsetof(ConnectionBase, messages), 0, NULL},
+    {"_fds", T_OBJECT_EX, offsetof(ConnectionBase, fds), 0, NULL},
+    {"_tail", T_OBJECT_EX, offsetof(ConnectionBase, tail), 0, NULL},
+    {"_no_tail", T_OBJECT_EX, offsetof(ConnectionBase, no_tail), 0, NULL},
+    {"_kept", T_OBJECT_EX, offsetof(ConnectionBase, kept), 0, NULL},
+    {"_reactor", T_OBJECT_EX, offsetof(ConnectionBase, reactor), 0, NULL},
+    {"_on_message", T_OBJECT_EX, offsetof(ConnectionBase, on_message), 0, NULL},
+    {"unpacked", T_OBJECT_EX, offsetof(ConnectionBase, unpacked), 0, NULL},
+    {"after_batch", T_OBJECT_EX, offsetof(ConnectionBase, after_batch), 0, NULL},
+    {"_begun", T_OBJECT_EX, offsetof(ConnectionBase, begun), 0, NULL},
+    {"_handlers", T_OBJECT_EX, offsetof(ConnectionBase, handlers), 0, NULL},
+    {"_once", T_OBJECT_EX, offsetof(ConnectionBase, once), 0, NULL},
+    {"_encode_quickly", T_OBJECT_EX, offsetof(ConnectionBase, encode), 0, NULL},
+    {"_decode_quickly", T_OBJECT_EX, offsetof(ConnectionBase, decode), 0, NULL},
+    {"_fd", T_INT, offsetof(ConnectionBase, fd), 0, NULL},
+    {"_is_quick", T_BOOL, offsetof(ConnectionBase, is_quick), 0, NULL},
+    {"_broken", T_BOOL, offsetof(ConnectionBase, broken), 0, NULL},
+    {"closed", T_BOOL, offsetof(ConnectionBase, closed), 0, NULL},
+    {"_resuming", T_BOOL, offsetof(ConnectionBase, resuming), 0, NULL},
+    {"_telling", T_BOOL, offsetof(ConnectionBase, telling), 0, NULL},
+    {"_sender", T_ULONGLONG, offsetof(ConnectionBase, sender), 0, NULL},
+    {"received", T_ULONGLONG, offsetof(ConnectionBase, received), 0, NULL},
+    {"_acknowledged", T_ULONGLONG, offsetof(ConnectionBase, acknowledged), 0, NULL},
+    {"_forgotten", T_ULONGLONG, offsetof(ConnectionBase, forgotten), 0, NULL},
+    {"_evicted", T_ULONGLONG, offsetof(ConnectionBase, evicted), 0, NULL},
+    {"_told", T_ULONGLONG, offsetof(ConnectionBase, told), 0, NULL},
+    {"_untold", T_ULONGLONG, offsetof(ConnectionBase, untold), 0, NULL},
+    {"_forget_at", T_ULONGLONG, offsetof(ConnectionBase, forget), 0, NULL},
+    {"_untold_limit", T_ULONGLONG, offsetof(ConnectionBase, untold_limit), 0, NULL},
+    {"_limit_of_frame", T_ULONGLONG, offsetof(ConnectionBase, frame_limit), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyObject *
-line_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+connection_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     (void)args, (void)kwargs;
-    Line *self = (Line *)type->tp_alloc(type, 0);
+    ConnectionBase *self = (ConnectionBase *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
@@ -92,7 +93,7 @@ line_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static int
-line_traverse(Line *self, visitproc visit, void *arg)
+connection_traverse(ConnectionBase *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
@@ -102,7 +103,7 @@ line_traverse(Line *self, visitproc visit, void *arg)
 }
 
 static int
-line_clear(Line *self)
+connection_clear(ConnectionBase *self)
 {
     for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
         Py_CLEAR(*object);
@@ -111,11 +112,11 @@ line_clear(Line *self)
 }
 
 static void
-line_dealloc(Line *self)
+connection_dealloc(ConnectionBase *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    line_clear(self);
+    connection_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -140,7 +141,7 @@ number_at(const unsigned char *bytes, int count)
 
 /* Return whether no attribute was deleted, from Python or by the garbage collector. */
 static int
-is_whole(Line *self)
+is_whole(ConnectionBase *self)
 {
     for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
         if (*object == NULL) {
@@ -151,14 +152,14 @@ is_whole(Line *self)
 }
 
 static int
-is_usual(Line *self)
+is_usual(ConnectionBase *self)
 {
     return self->is_quick && is_whole(self) && !self->closed && (PyObject *)Py_TYPE(self->sock) == socket_type;
 }
 
 /* Return the queued messages as one frame, a new reference; NULL, with or without an exception, if that fails. */
 static PyObject *
-frame_of(Line *self, PyObject *messages)
+frame_of(ConnectionBase *self, PyObject *messages)
 {
     PyObject *body = PyObject_CallOneArg(self->encode, messages);
     if (body == NULL || !PyBytes_CheckExact(body)) {
@@ -182,7 +183,7 @@ frame_of(Line *self, PyObject *messages)
 
 /* Send the messages of the outbox. 1: all were sent. 0: what is left is left to the steps in Python. */
 static int
-send_messages(Line *self, PyObject *messages)
+send_messages(ConnectionBase *self, PyObject *messages)
 {
     int is_done = 0;
     PyObject *kept = NULL, *rest = NULL, *appended = NULL;
@@ -228,7 +229,7 @@ send_messages(Line *self, PyObject *messages)
 
 /* Return the messages of the outbox, a new reference; NULL, perhaps with an exception, if descriptors go with them. */
 static PyObject *
-queued_messages(Line *self)
+queued_messages(ConnectionBase *self)
 {
     if (self->outbox == NULL) {
         return NULL;
@@ -244,7 +245,7 @@ queued_messages(Line *self)
 
 /* Do what `queued_messages` does; NULL also if to send them is not the usual case. */
 static PyObject *
-messages_to_send(Line *self)
+messages_to_send(ConnectionBase *self)
 {
     if (!is_usual(self) || self->broken || self->sender || self->part != Py_None || self->batch != Py_None ||
         self->due != Py_None) {
@@ -254,15 +255,15 @@ messages_to_send(Line *self)
 }
 
 int
-is_line(PyObject *object)
+is_connection(PyObject *object)
 {
-    return PyObject_TypeCheck(object, line_type);
+    return PyObject_TypeCheck(object, connection_type);
 }
 
 PyObject *
 messages_of(PyObject *line, int sends)
 {
-    PyObject *messages = sends ? messages_to_send((Line *)line) : queued_messages((Line *)line);
+    PyObject *messages = sends ? messages_to_send((ConnectionBase *)line) : queued_messages((ConnectionBase *)line);
     if (messages == NULL) {
         PyErr_Clear();
     }
@@ -272,12 +273,12 @@ messages_of(PyObject *line, int sends)
 int
 send_line(PyObject *line, PyObject *messages)
 {
-    return send_messages((Line *)line, messages);
+    return send_messages((ConnectionBase *)line, messages);
 }
 
 /* Do what `send_messages` does, while the garbage collector rests. */
 static PyObject *
-send_all(Line *self, PyObject *messages)
+send_all(ConnectionBase *self, PyObject *messages)
 {
     int is_done = 1;
     if (PyList_GET_SIZE(messages)) {
@@ -294,7 +295,7 @@ send_all(Line *self, PyObject *messages)
 PyDoc_STRVAR(send_doc, "Send the outbox as one frame. Return False if something is left to the steps in Python.");
 
 static PyObject *
-line_send(Line *self, PyObject *Py_UNUSED(ignored))
+connection_send(ConnectionBase *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *messages = messages_to_send(self);
     if (messages == NULL) {
@@ -311,7 +312,7 @@ PyDoc_STRVAR(send_now_doc,
              "message is queued and the steps in Python go on, and None if nothing was done.");
 
 static PyObject *
-line_send_now(Line *self, PyObject *args)
+connection_send_now(ConnectionBase *self, PyObject *args)
 {
     PyObject *message, *sent;
     if (!PyArg_ParseTuple(args, "OO", &message, &sent)) {
@@ -345,12 +346,12 @@ line_send_now(Line *self, PyObject *args)
 int
 sends_quickly(PyObject *connection)
 {
-    return PyObject_TypeCheck(connection, line_type) && is_usual((Line *)connection);
+    return PyObject_TypeCheck(connection, connection_type) && is_usual((ConnectionBase *)connection);
 }
 
 /* Send the outbox by the steps in Python. Returns 0, or -1 with an exception, as `send_now` does. */
 static int
-flush(Line *self)
+flush(ConnectionBase *self)
 {
     PyObject *flushed = PyObject_CallMethodNoArgs((PyObject *)self, name_flush);
     Py_XDECREF(flushed);
@@ -371,7 +372,7 @@ flush(Line *self)
 int
 send_message_now(PyObject *connection, PyObject *message)
 {
-    Line *self = (Line *)connection;
+    ConnectionBase *self = (ConnectionBase *)connection;
     PyObject *messages = messages_to_send(self);
     if (messages == NULL || PyList_Append(messages, message)) {
         Py_XDECREF(messages);
@@ -386,7 +387,7 @@ send_message_now(PyObject *connection, PyObject *message)
 int
 add_message(PyObject *connection, PyObject *message, Py_ssize_t most)
 {
-    Line *self = (Line *)connection;
+    ConnectionBase *self = (ConnectionBase *)connection;
     PyObject *messages = self->outbox == NULL ? NULL : PyObject_GetAttr(self->outbox, name_messages);
     int is_done = 0;
     if (messages != NULL && PyList_CheckExact(messages) && PyList_GET_SIZE(messages) > 0 &&
@@ -402,7 +403,7 @@ add_message(PyObject *connection, PyObject *message, Py_ssize_t most)
 
 /* Return how many whole frames the received bytes are; 0 if they end in the middle of one. */
 static Py_ssize_t
-count_frames(Line *self, size_t size)
+count_frames(ConnectionBase *self, size_t size)
 {
     Py_ssize_t count = 0;
     size_t position = 0;
@@ -419,7 +420,7 @@ count_frames(Line *self, size_t size)
 
 /* Decode whole frames into one list, the first message last; NULL if they are malformed. Counts those with messages. */
 static PyObject *
-decode_frames(Line *self, size_t size, unsigned long long *filled)
+decode_frames(ConnectionBase *self, size_t size, unsigned long long *filled)
 {
     PyObject *all = NULL;
     for (size_t position = 0; position < size;) {
@@ -467,7 +468,7 @@ make_spare(void)
 /* Keep what was received in the spare chunk, which needs no memory. Descriptors are closed, as if the kernel had
  * dropped them. Returns 0, or -1 with an exception. */
 static int
-keep_spare(Line *self, size_t size, struct msghdr *header)
+keep_spare(ConnectionBase *self, size_t size, struct msghdr *header)
 {
     int flags = header->msg_flags & MSG_CTRUNC;
     PyErr_Clear();
@@ -497,7 +498,7 @@ keep_spare(Line *self, size_t size, struct msghdr *header)
 /* Keep what was received for the steps in Python, in the form of `socket.recvmsg`. Returns 0, or -1 with an
  * exception. */
 static int
-keep_chunk(Line *self, size_t size, struct msghdr *header)
+keep_chunk(ConnectionBase *self, size_t size, struct msghdr *header)
 {
     PyObject *appended = NULL;
     PyObject *ancillary = PyList_New(0);
@@ -508,9 +509,9 @@ keep_chunk(Line *self, size_t size, struct msghdr *header)
         failed = item == NULL || PyList_Append(ancillary, item);
         Py_XDECREF(item);
     }
-    PyObject *chunk = failed ? NULL
-                             : Py_BuildValue("(y#OiO)", received_bytes, (Py_ssize_t)size, ancillary, header->msg_flags,
-                                             Py_None);
+    PyObject *chunk =
+        failed ? NULL
+               : Py_BuildValue("(y#OiO)", received_bytes, (Py_ssize_t)size, ancillary, header->msg_flags, Py_None);
     if (chunk != NULL) {
         appended = PyObject_CallMethodOneArg(self->chunks, name_append, chunk);
     }
@@ -523,7 +524,7 @@ keep_chunk(Line *self, size_t size, struct msghdr *header)
 /* Receive once, and keep messages or a chunk. 1: messages. 2: a chunk. 3: the socket is broken, with its exception.
  * 0: nothing was there. -1: an exception. */
 static int
-receive(Line *self)
+receive(ConnectionBase *self)
 {
     char control[CMSG_SPACE(MAX_FDS * sizeof(int))];
     struct iovec place = {received_bytes, CHUNK};
@@ -567,7 +568,7 @@ receive(Line *self)
 
 /* Call a method, and drop what it returns. Returns 0, or -1 with an exception. */
 static int
-call(Line *self, PyObject *name, PyObject *argument)
+call(ConnectionBase *self, PyObject *name, PyObject *argument)
 {
     PyObject *result = argument == NULL ? PyObject_CallMethodNoArgs((PyObject *)self, name)
                                         : PyObject_CallMethodOneArg((PyObject *)self, name, argument);
@@ -577,7 +578,7 @@ call(Line *self, PyObject *name, PyObject *argument)
 
 /* Have `_blame` handle the exception of a message's handling. Returns 0, or -1 with an exception. */
 static int
-tell_failure(Line *self, PyObject *on_message, PyObject *message)
+tell_failure(ConnectionBase *self, PyObject *on_message, PyObject *message)
 {
     PyObject *outer[3], *error = begin_handling(outer);
     PyObject *result = PyObject_CallMethodObjArgs((PyObject *)self, name_blame, error, on_message, message, NULL);
@@ -590,7 +591,7 @@ tell_failure(Line *self, PyObject *on_message, PyObject *message)
 /* Call the handler of a message: what `Peers.dispatch` does, if the handlers are known. Returns 0, or -1 with an
  * exception. */
 static int
-hand_on(Line *self, PyObject *on_message, PyObject *message)
+hand_on(ConnectionBase *self, PyObject *on_message, PyObject *message)
 {
     PyObject *handler = on_message;
     if (PyDict_CheckExact(self->handlers)) {
@@ -623,7 +624,7 @@ hand_on(Line *self, PyObject *on_message, PyObject *message)
 /* Do what `Connection.go_on` does with decoded messages; leave marks. Between two steps, code in Python may change
  * everything. */
 static int
-handle_messages(Line *self)
+handle_messages(ConnectionBase *self)
 {
     while (!self->closed && is_whole(self) && PyList_CheckExact(self->messages)) {
         PyObject *messages = self->messages;
@@ -662,7 +663,7 @@ handle_messages(Line *self)
 
 /* Drop kept frames that the other side has acknowledged, as `_forget` does. Returns 0, or -1 with an exception. */
 static int
-forget(Line *self)
+forget(ConnectionBase *self)
 {
     while (self->forgotten < self->acknowledged && is_whole(self)) {
         Py_ssize_t count = PyObject_Size(self->kept);
@@ -678,7 +679,7 @@ forget(Line *self)
 
 /* Handle what `receive` has kept. Returns 0, or -1 with an exception. */
 static int
-handle(Line *self, int kind)
+handle(ConnectionBase *self, int kind)
 {
     if (kind == 3) { /* the system tells an error once: a further receive would only find the end of the stream */
         PyObject *type, *error, *trace;
@@ -722,7 +723,7 @@ handle(Line *self, int kind)
 
 /* Have the leader go on later with what an exception has interrupted. The exception stays set. */
 static void
-go_on_later(Line *self)
+go_on_later(ConnectionBase *self)
 {
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
@@ -740,7 +741,7 @@ PyDoc_STRVAR(receive_doc,
              "the usual case. The leader's thread.");
 
 static PyObject *
-line_receive(Line *self, PyObject *Py_UNUSED(ignored))
+connection_receive(ConnectionBase *self, PyObject *Py_UNUSED(ignored))
 {
     if (!is_usual(self) || !self->received || self->resuming || self->tail != self->no_tail ||
         !PyList_CheckExact(self->messages) || PyList_GET_SIZE(self->messages) || PyObject_Size(self->chunks) != 0 ||
@@ -792,31 +793,31 @@ line_receive(Line *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_TRUE;
 }
 
-static PyMethodDef line_methods[] = {
-    {"_send_quickly", (PyCFunction)line_send, METH_NOARGS, send_doc},
-    {"_send_now_quickly", (PyCFunction)line_send_now, METH_VARARGS, send_now_doc},
-    {"_receive_quickly", (PyCFunction)line_receive, METH_NOARGS, receive_doc},
-    {NULL, NULL, 0, NULL},
+static PyMethodDef connection_methods[] = {
+    {"_send_quickly",     (PyCFunction)connection_send,     METH_NOARGS,  send_doc    },
+    {"_send_now_quickly", (PyCFunction)connection_send_now, METH_VARARGS, send_now_doc},
+    {"_receive_quickly",  (PyCFunction)connection_receive,  METH_NOARGS,  receive_doc },
+    {NULL,                NULL,                             0,            NULL        },
 };
 
-PyDoc_STRVAR(line_doc, "The state of a connection that the steps in C and those in Python share.");
+PyDoc_STRVAR(connection_doc, "The state of a connection that the steps in C and those in Python share.");
 
-static PyType_Slot line_slots[] = {
-    {Py_tp_doc, (void *)line_doc},
-    {Py_tp_new, line_new},
-    {Py_tp_traverse, line_traverse},
-    {Py_tp_clear, line_clear},
-    {Py_tp_dealloc, line_dealloc},
-    {Py_tp_members, members},
-    {Py_tp_methods, line_methods},
-    {0, NULL},
+static PyType_Slot connection_slots[] = {
+    {Py_tp_doc,      (void *)connection_doc},
+    {Py_tp_new,      connection_new        },
+    {Py_tp_traverse, connection_traverse   },
+    {Py_tp_clear,    connection_clear      },
+    {Py_tp_dealloc,  connection_dealloc    },
+    {Py_tp_members,  members               },
+    {Py_tp_methods,  connection_methods    },
+    {0,              NULL                  },
 };
 
-static PyType_Spec line_spec = {
-    .name = "nbactors.speedups._compiled.Line",
-    .basicsize = sizeof(Line),
+static PyType_Spec connection_spec = {
+    .name = "nbactors.speedups._compiled.ConnectionBase",
+    .basicsize = sizeof(ConnectionBase),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = line_slots,
+    .slots = connection_slots,
 };
 
 int
@@ -825,15 +826,15 @@ add_connections(PyObject *module)
     if (intern(&name_append, "append") || intern(&name_blame, "_blame") || intern(&name_books, "_keep_books") ||
         intern(&name_broke, "_broke") || intern(&name_connection, "connection") || intern(&name_dirty, "dirty") ||
         intern(&name_fds, "fds") || intern(&name_finish, "_finish") || intern(&name_flush, "flush") ||
-        intern(&name_go_on, "go_on") || intern(&name_messages, "messages") ||
-        intern(&name_popleft, "popleft") || intern(&name_reading, "reading") || intern(&name_trash, "trash")) {
+        intern(&name_go_on, "go_on") || intern(&name_messages, "messages") || intern(&name_popleft, "popleft") ||
+        intern(&name_reading, "reading") || intern(&name_trash, "trash")) {
         return -1;
     }
     PyObject *sockets = PyImport_ImportModule("socket");
     socket_type = sockets == NULL ? NULL : PyObject_GetAttrString(sockets, "socket");
     Py_XDECREF(sockets);
     no_fds = PyTuple_New(0);
-    PyObject *line = socket_type == NULL || no_fds == NULL ? NULL : PyType_FromSpec(&line_spec);
-    line_type = (PyTypeObject *)line;
-    return line == NULL || PyModule_AddObjectRef(module, "Line", line) ? -1 : 0;
+    PyObject *line = socket_type == NULL || no_fds == NULL ? NULL : PyType_FromSpec(&connection_spec);
+    connection_type = (PyTypeObject *)line;
+    return line == NULL || PyModule_AddObjectRef(module, "ConnectionBase", line) ? -1 : 0;
 }

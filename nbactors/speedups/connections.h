@@ -1,10 +1,10 @@
-/* What other files use of the steps of `Line`. */
+/* What other files use of the steps of `ConnectionBase`. */
 #ifndef NBACTORS_CONNECTIONS_H
 #define NBACTORS_CONNECTIONS_H
 
 #include "compiled.h"
 
-/* Return whether the steps of `Line` serve this connection. */
+/* Return whether the steps of `ConnectionBase` serve this connection. */
 int sends_quickly(PyObject *connection);
 
 /* Queue a message, and send the outbox. 1: done. 0: nothing was done. -1: an exception; the message is queued. */
@@ -15,7 +15,7 @@ int send_message_now(PyObject *connection, PyObject *message);
 int add_message(PyObject *connection, PyObject *message, Py_ssize_t most);
 
 /* Return whether an object is a connection. */
-int is_line(PyObject *object);
+int is_connection(PyObject *object);
 
 /* Return the queued messages of a connection, a new reference; NULL, without an exception, if to queue one more is not
  * the usual case, or to send them, where that is asked. */

@@ -10,9 +10,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["Brisk", "Lead", "Line", "compiled", "why_not"]
+__all__ = ["ConnectionBase", "ReactorBase", "SelectorBase", "compiled", "why_not"]
 
-VERSION = 2
+VERSION = 3
 """The version of `module.c` that the code in Python fits. A module of another one was built from another source."""
 
 
@@ -31,15 +31,15 @@ def _load() -> tuple[ModuleType | None, str]:
 compiled, why_not = _load()
 
 if TYPE_CHECKING:
-    from nbactors.speedups._compiled import Brisk, Lead, Line
+    from nbactors.speedups._compiled import ConnectionBase, ReactorBase, SelectorBase
 elif compiled is not None:
-    Brisk, Lead, Line = compiled.Brisk, compiled.Lead, compiled.Line
+    SelectorBase, ReactorBase, ConnectionBase = compiled.SelectorBase, compiled.ReactorBase, compiled.ConnectionBase
 else:
 
-    class Brisk:
+    class SelectorBase:
         """The state of a selector."""
 
-    class Lead:
+    class ReactorBase:
         """The state of a reactor; without the compiled part no case is the usual one."""
 
         def _poll_quickly(self, timeout: float | None, waiter: object, /) -> bool:
@@ -51,7 +51,7 @@ else:
         def _wait_quickly(self, waiter: object, deadline: float | None, /) -> bool | None:
             return None
 
-    class Line:
+    class ConnectionBase:
         """The state of a connection; without the compiled part no case is the usual one."""
 
         def _send_quickly(self) -> bool:

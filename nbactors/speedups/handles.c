@@ -58,9 +58,9 @@ new_handle(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 }
 
 static PyMethodDef functions[] = {
-    {"know_handles", know_handles, METH_O, know_doc},
-    {"new_handle", (PyCFunction)(void (*)(void))new_handle, METH_FASTCALL, new_doc},
-    {NULL, NULL, 0, NULL},
+    {"know_handles", know_handles,                            METH_O,        know_doc},
+    {"new_handle",   (PyCFunction)(void (*)(void))new_handle, METH_FASTCALL, new_doc },
+    {NULL,           NULL,                                    0,             NULL    },
 };
 
 int

@@ -31,43 +31,44 @@ are_whole(PyObject **objects, Py_ssize_t count)
 }
 
 /* Define what a type of this name needs whose objects lie from `first` to `last`. They begin as None. */
-#define HOLDER(Type, name, first, last)                                                                               \
-    enum {                                                                                                            \
-        name##_count = (offsetof(Type, last) - offsetof(Type, first)) / sizeof(PyObject *) + 1                        \
-    };                                                                                                                \
-    static PyObject *name##_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)                                 \
-    {                                                                                                                 \
-        (void)args, (void)kwargs;                                                                                     \
-        return new_holder(type, offsetof(Type, first), name##_count);                                                 \
-    }                                                                                                                 \
-    static int name##_traverse(Type *self, visitproc visit, void *arg)                                                \
-    {                                                                                                                 \
-        Py_VISIT(Py_TYPE(self));                                                                                      \
-        for (int i = 0; i < name##_count; i++) {                                                                      \
-            Py_VISIT((&self->first)[i]);                                                                              \
-        }                                                                                                             \
-        return 0;                                                                                                     \
-    }                                                                                                                 \
-    static int name##_clear(Type *self)                                                                               \
-    {                                                                                                                 \
-        for (int i = 0; i < name##_count; i++) {                                                                      \
-            Py_CLEAR((&self->first)[i]);                                                                              \
-        }                                                                                                             \
-        return 0;                                                                                                     \
-    }                                                                                                                 \
-    static void name##_dealloc(Type *self)                                                                            \
-    {                                                                                                                 \
-        PyTypeObject *type = Py_TYPE(self);                                                                           \
-        PyObject_GC_UnTrack(self);                                                                                    \
-        name##_clear(self);                                                                                           \
-        type->tp_free(self);                                                                                          \
-        Py_DECREF(type);                                                                                              \
+#define HOLDER(Type, name, first, last)                                                                                \
+    enum { name##_count = (offsetof(Type, last) - offsetof(Type, first)) / sizeof(PyObject *) + 1 };                   \
+    static PyObject *name##_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)                                  \
+    {                                                                                                                  \
+        (void)args, (void)kwargs;                                                                                      \
+        return new_holder(type, offsetof(Type, first), name##_count);                                                  \
+    }                                                                                                                  \
+    static int name##_traverse(Type *self, visitproc visit, void *arg)                                                 \
+    {                                                                                                                  \
+        Py_VISIT(Py_TYPE(self));                                                                                       \
+        for (int i = 0; i < name##_count; i++) {                                                                       \
+            Py_VISIT((&self->first)[i]);                                                                               \
+        }                                                                                                              \
+        return 0;                                                                                                      \
+    }                                                                                                                  \
+    static int name##_clear(Type *self)                                                                                \
+    {                                                                                                                  \
+        for (int i = 0; i < name##_count; i++) {                                                                       \
+            Py_CLEAR((&self->first)[i]);                                                                               \
+        }                                                                                                              \
+        return 0;                                                                                                      \
+    }                                                                                                                  \
+    static void name##_dealloc(Type *self)                                                                             \
+    {                                                                                                                  \
+        PyTypeObject *type = Py_TYPE(self);                                                                            \
+        PyObject_GC_UnTrack(self);                                                                                     \
+        name##_clear(self);                                                                                            \
+        type->tp_free(self);                                                                                           \
+        Py_DECREF(type);                                                                                               \
     }
 
 /* The slots that `HOLDER` has defined, and the members. */
-#define HOLDER_SLOTS(name)                                                                                            \
-    {Py_tp_new, name##_new}, {Py_tp_traverse, name##_traverse}, {Py_tp_clear, name##_clear},                          \
-        {Py_tp_dealloc, name##_dealloc}, {Py_tp_members, name##_members}
+#define HOLDER_SLOTS(name)                                                                                             \
+    {Py_tp_new, name##_new}, {Py_tp_traverse, name##_traverse}, {Py_tp_clear, name##_clear},                           \
+        {Py_tp_dealloc, name##_dealloc},                                                                               \
+    {                                                                                                                  \
+        Py_tp_members, name##_members                                                                                  \
+    }
 
 /* Find where an attribute of a type lies that has it in a slot. Returns 0, or -1 with an exception. */
 static inline int

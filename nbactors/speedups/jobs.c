@@ -1,4 +1,5 @@
-/* Jobs: `Errand`, the base of `Job`; `JobTable`, the base of `CallerJobs`; `Gate`, the base of `Lookout`. */
+/* Jobs: `JobBase`, the base of `Job`; `CallerJobsBase`, the base of `CallerJobs`; `LookoutBase`, the base of `Lookout`.
+ */
 #include "jobs.h"
 
 PyTypeObject *job_type, *reply_type;
@@ -6,33 +7,33 @@ Layout call_layout, run_layout;
 
 static PyObject *name_count_fast, *name_jobs, *name_popleft, *name_recorder;
 static PyObject *no_text; /* "" */
-static PyTypeObject *table_type, *errand_type, *gate_type;
+static PyTypeObject *caller_jobs_type, *job_base_type, *lookout_type;
 
 /* ------------------------------------------------------------------------------------------------------------- jobs */
 
-HOLDER(Errand, errand, connection, production)
+HOLDER(JobBase, job_base, connection, production)
 
-static PyMemberDef errand_members[] = {
-    {"connection", T_OBJECT_EX, offsetof(Errand, connection), 0, NULL},
-    {"message", T_OBJECT_EX, offsetof(Errand, message), 0, NULL},
-    {"rest", T_OBJECT_EX, offsetof(Errand, rest), 0, NULL},
-    {"deps", T_OBJECT_EX, offsetof(Errand, deps), 0, NULL},
-    {"name", T_OBJECT_EX, offsetof(Errand, name), 0, NULL},
-    {"label", T_OBJECT_EX, offsetof(Errand, label), 0, NULL},
-    {"module", T_OBJECT_EX, offsetof(Errand, module), 0, NULL},
-    {"cancel", T_OBJECT_EX, offsetof(Errand, cancel), 0, NULL},
-    {"children", T_OBJECT_EX, offsetof(Errand, children), 0, NULL},
-    {"failure", T_OBJECT_EX, offsetof(Errand, failure), 0, NULL},
-    {"waits", T_OBJECT_EX, offsetof(Errand, waits), 0, NULL},
-    {"launched", T_OBJECT_EX, offsetof(Errand, launched), 0, NULL},
-    {"task", T_OBJECT_EX, offsetof(Errand, task), 0, NULL},
-    {"production", T_OBJECT_EX, offsetof(Errand, production), 0, NULL},
-    {"read_at", T_DOUBLE, offsetof(Errand, read_at), 0, NULL},
-    {"since", T_DOUBLE, offsetof(Errand, since), 0, NULL},
-    {"thread", T_ULONG, offsetof(Errand, thread), 0, NULL},
-    {"interrupts", T_INT, offsetof(Errand, interrupts), 0, NULL},
-    {"is_task", T_BOOL, offsetof(Errand, is_task), 0, NULL},
-    {"answered", T_BOOL, offsetof(Errand, answered), 0, NULL},
+static PyMemberDef job_base_members[] = {
+    {"connection", T_OBJECT_EX, offsetof(JobBase, connection), 0, NULL},
+    {"message", T_OBJECT_EX, offsetof(JobBase, message), 0, NULL},
+    {"rest", T_OBJECT_EX, offsetof(JobBase, rest), 0, NULL},
+    {"deps", T_OBJECT_EX, offsetof(JobBase, deps), 0, NULL},
+    {"name", T_OBJECT_EX, offsetof(JobBase, name), 0, NULL},
+    {"label", T_OBJECT_EX, offsetof(JobBase, label), 0, NULL},
+    {"module", T_OBJECT_EX, offsetof(JobBase, module), 0, NULL},
+    {"cancel", T_OBJECT_EX, offsetof(JobBase, cancel), 0, NULL},
+    {"children", T_OBJECT_EX, offsetof(JobBase, children), 0, NULL},
+    {"failure", T_OBJECT_EX, offsetof(JobBase, failure), 0, NULL},
+    {"waits", T_OBJECT_EX, offsetof(JobBase, waits), 0, NULL},
+    {"launched", T_OBJECT_EX, offsetof(JobBase, launched), 0, NULL},
+    {"task", T_OBJECT_EX, offsetof(JobBase, task), 0, NULL},
+    {"production", T_OBJECT_EX, offsetof(JobBase, production), 0, NULL},
+    {"read_at", T_DOUBLE, offsetof(JobBase, read_at), 0, NULL},
+    {"since", T_DOUBLE, offsetof(JobBase, since), 0, NULL},
+    {"thread", T_ULONG, offsetof(JobBase, thread), 0, NULL},
+    {"interrupts", T_INT, offsetof(JobBase, interrupts), 0, NULL},
+    {"is_task", T_BOOL, offsetof(JobBase, is_task), 0, NULL},
+    {"answered", T_BOOL, offsetof(JobBase, answered), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -44,10 +45,10 @@ put(PyObject **place, PyObject *object)
     *place = object;
 }
 
-Errand *
+JobBase *
 new_job(PyObject *connection, PyObject *message, Layout *layout)
 {
-    Errand *job = (Errand *)errand_new(job_type, NULL, NULL);
+    JobBase *job = (JobBase *)job_base_new(job_type, NULL, NULL);
     if (job == NULL) {
         return NULL;
     }
@@ -61,40 +62,46 @@ new_job(PyObject *connection, PyObject *message, Layout *layout)
     return job;
 }
 
-PyDoc_STRVAR(errand_doc, "The state of a job that the steps in C and those in Python share.");
+PyDoc_STRVAR(job_base_doc, "The state of a job that the steps in C and those in Python share.");
 
-static PyType_Slot errand_slots[] = {{Py_tp_doc, (void *)errand_doc}, HOLDER_SLOTS(errand), {0, NULL}};
+static PyType_Slot job_base_slots[] = {
+    {Py_tp_doc, (void *)job_base_doc},
+    HOLDER_SLOTS(job_base), {0,         NULL                }
+};
 
-static PyType_Spec errand_spec = {
-    .name = "nbactors.speedups._compiled.Errand",
-    .basicsize = sizeof(Errand),
+static PyType_Spec job_base_spec = {
+    .name = "nbactors.speedups._compiled.JobBase",
+    .basicsize = sizeof(JobBase),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = errand_slots,
+    .slots = job_base_slots,
 };
 
 /* ----------------------------------------------------------------------------------------------------------- tables */
 
-HOLDER(JobTable, table, events, running)
+HOLDER(CallerJobsBase, caller_jobs, events, running)
 
-static PyMemberDef table_members[] = {
-    {"events", T_OBJECT_EX, offsetof(JobTable, events), 0, NULL},
-    {"waiting", T_OBJECT_EX, offsetof(JobTable, waiting), 0, NULL},
-    {"running", T_OBJECT_EX, offsetof(JobTable, running), 0, NULL},
+static PyMemberDef caller_jobs_members[] = {
+    {"events", T_OBJECT_EX, offsetof(CallerJobsBase, events), 0, NULL},
+    {"waiting", T_OBJECT_EX, offsetof(CallerJobsBase, waiting), 0, NULL},
+    {"running", T_OBJECT_EX, offsetof(CallerJobsBase, running), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
-PyDoc_STRVAR(table_doc, "The jobs of one caller.");
+PyDoc_STRVAR(caller_jobs_doc, "The jobs of one caller.");
 
-static PyType_Slot table_slots[] = {{Py_tp_doc, (void *)table_doc}, HOLDER_SLOTS(table), {0, NULL}};
-
-static PyType_Spec table_spec = {
-    .name = "nbactors.speedups._compiled.JobTable",
-    .basicsize = sizeof(JobTable),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = table_slots,
+static PyType_Slot caller_jobs_slots[] = {
+    {Py_tp_doc, (void *)caller_jobs_doc},
+    HOLDER_SLOTS(caller_jobs), {0,         NULL                   }
 };
 
-JobTable *
+static PyType_Spec caller_jobs_spec = {
+    .name = "nbactors.speedups._compiled.CallerJobsBase",
+    .basicsize = sizeof(CallerJobsBase),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = caller_jobs_slots,
+};
+
+CallerJobsBase *
 jobs_of(PyObject *connection)
 {
     PyObject *jobs = PyObject_GetAttr(connection, name_jobs);
@@ -102,8 +109,8 @@ jobs_of(PyObject *connection)
         PyErr_Clear();
         return NULL;
     }
-    JobTable *table = (JobTable *)jobs;
-    if (!PyObject_TypeCheck(jobs, table_type) || table->events == NULL || table->waiting == NULL ||
+    CallerJobsBase *table = (CallerJobsBase *)jobs;
+    if (!PyObject_TypeCheck(jobs, caller_jobs_type) || table->events == NULL || table->waiting == NULL ||
         table->running == NULL || !PyDict_CheckExact(table->waiting) || !PyDict_CheckExact(table->running)) {
         Py_DECREF(jobs);
         return NULL;
@@ -111,30 +118,30 @@ jobs_of(PyObject *connection)
     return table;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ gates */
+/* -------------------------------------------------------------------------------------------------------- lookouts */
 
 typedef struct {
     PyObject_HEAD
     PyObject *catch_up;
     double ended, unread;
     char is_shut_to_tasks;
-} Gate;
+} LookoutBase;
 
-HOLDER(Gate, gate, catch_up, catch_up)
+HOLDER(LookoutBase, lookout, catch_up, catch_up)
 
-static PyMemberDef gate_members[] = {
-    {"_catch_up", T_OBJECT_EX, offsetof(Gate, catch_up), 0, NULL},
-    {"_ended", T_DOUBLE, offsetof(Gate, ended), 0, NULL},
-    {"_unread_s", T_DOUBLE, offsetof(Gate, unread), 0, NULL},
-    {"is_shut_to_tasks", T_BOOL, offsetof(Gate, is_shut_to_tasks), 0, NULL},
+static PyMemberDef lookout_members[] = {
+    {"_catch_up", T_OBJECT_EX, offsetof(LookoutBase, catch_up), 0, NULL},
+    {"_ended", T_DOUBLE, offsetof(LookoutBase, ended), 0, NULL},
+    {"_unread_s", T_DOUBLE, offsetof(LookoutBase, unread), 0, NULL},
+    {"is_shut_to_tasks", T_BOOL, offsetof(LookoutBase, is_shut_to_tasks), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 /* Do what `Job.begin` does. 1: done. 0: this is not the usual case, and nothing was done. */
 static int
-begin(Errand *job, Layout *layout)
+begin(JobBase *job, Layout *layout)
 {
-    JobTable *jobs = jobs_of(job->connection);
+    CallerJobsBase *jobs = jobs_of(job->connection);
     if (jobs == NULL) {
         return 0;
     }
@@ -155,7 +162,7 @@ PyDoc_STRVAR(pop_doc, "Take the first job out of a queue, and begin it. Return N
                       "none or this is not the usual case.");
 
 static PyObject *
-gate_pop(Gate *self, PyObject *queue)
+lookout_pop(LookoutBase *self, PyObject *queue)
 {
     Py_ssize_t count = PyObject_Size(queue);
     PyObject *job = count > 0 ? PySequence_GetItem(queue, 0) : NULL;
@@ -164,8 +171,8 @@ gate_pop(Gate *self, PyObject *queue)
         Py_RETURN_NONE;
     }
     Layout *layout = usual_layout(job);
-    if (layout != NULL && ((Errand *)job)->read_at >= self->ended &&
-        !(self->is_shut_to_tasks && ((Errand *)job)->is_task) && begin((Errand *)job, layout)) {
+    if (layout != NULL && ((JobBase *)job)->read_at >= self->ended &&
+        !(self->is_shut_to_tasks && ((JobBase *)job)->is_task) && begin((JobBase *)job, layout)) {
         PyObject *popped = PyObject_CallMethodNoArgs(queue, name_popleft);
         if (popped == NULL) {
             Py_DECREF(job);
@@ -181,7 +188,7 @@ gate_pop(Gate *self, PyObject *queue)
 /* Return the function that counts a job of a busy worker, a new reference; None if the job is not counted; NULL,
  * without an exception, if this is not the usual case. */
 static PyObject *
-counter_of(Errand *job, Layout *layout, JobTable *jobs)
+counter_of(JobBase *job, Layout *layout, CallerJobsBase *jobs)
 {
     PyObject *submitted = field(job->message, layout->submitted);
     if (!PyFloat_CheckExact(submitted) || job->failure != Py_None) {
@@ -205,11 +212,11 @@ PyDoc_STRVAR(finish_doc, "Do what `Job.end` and `after` do; return what `after` 
                          "done, if this is not the usual case.");
 
 static PyObject *
-gate_finish(Gate *self, PyObject *object)
+lookout_finish(LookoutBase *self, PyObject *object)
 {
     Layout *layout = usual_layout(object);
-    Errand *job = (Errand *)object;
-    JobTable *jobs = layout == NULL ? NULL : jobs_of(job->connection);
+    JobBase *job = (JobBase *)object;
+    CallerJobsBase *jobs = layout == NULL ? NULL : jobs_of(job->connection);
     PyObject *count = jobs == NULL ? NULL : counter_of(job, layout, jobs);
     if (count == NULL) {
         Py_XDECREF(jobs);
@@ -231,39 +238,42 @@ gate_finish(Gate *self, PyObject *object)
 }
 
 PyObject *
-take_first(PyObject *gate, PyObject *queue)
+take_first(PyObject *lookout, PyObject *queue)
 {
-    if (PyObject_TypeCheck(gate, gate_type)) {
-        return gate_pop((Gate *)gate, queue);
+    if (PyObject_TypeCheck(lookout, lookout_type)) {
+        return lookout_pop((LookoutBase *)lookout, queue);
     }
     Py_RETURN_NONE;
 }
 
 PyObject *
-finish_job(PyObject *gate, PyObject *job)
+finish_job(PyObject *lookout, PyObject *job)
 {
-    if (PyObject_TypeCheck(gate, gate_type)) {
-        return gate_finish((Gate *)gate, job);
+    if (PyObject_TypeCheck(lookout, lookout_type)) {
+        return lookout_finish((LookoutBase *)lookout, job);
     }
     Py_RETURN_NONE;
 }
 
-static PyMethodDef gate_methods[] = {
-    {"_pop_quickly", (PyCFunction)gate_pop, METH_O, pop_doc},
-    {"_finish_quickly", (PyCFunction)gate_finish, METH_O, finish_doc},
-    {NULL, NULL, 0, NULL},
+static PyMethodDef lookout_methods[] = {
+    {"_pop_quickly",    (PyCFunction)lookout_pop,    METH_O, pop_doc   },
+    {"_finish_quickly", (PyCFunction)lookout_finish, METH_O, finish_doc},
+    {NULL,              NULL,                        0,      NULL      },
 };
 
-PyDoc_STRVAR(gate_doc, "Begins and ends the jobs of one queue.");
+PyDoc_STRVAR(lookout_doc, "Begins and ends the jobs of one queue.");
 
-static PyType_Slot gate_slots[] = {
-    {Py_tp_doc, (void *)gate_doc}, HOLDER_SLOTS(gate), {Py_tp_methods, gate_methods}, {0, NULL}};
+static PyType_Slot lookout_slots[] = {
+    {Py_tp_doc,     (void *)lookout_doc},
+    HOLDER_SLOTS(lookout), {Py_tp_methods, lookout_methods    },
+    {0,             NULL               }
+};
 
-static PyType_Spec gate_spec = {
-    .name = "nbactors.speedups._compiled.Gate",
-    .basicsize = sizeof(Gate),
+static PyType_Spec lookout_spec = {
+    .name = "nbactors.speedups._compiled.LookoutBase",
+    .basicsize = sizeof(LookoutBase),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = gate_slots,
+    .slots = lookout_slots,
 };
 
 /* --------------------------------------------------------------------------------------------------------- messages */
@@ -288,8 +298,8 @@ know_jobs(PyObject *Py_UNUSED(module), PyObject *args)
                           &reply)) {
         return NULL;
     }
-    if (!PyType_IsSubtype(job, errand_type) || job->tp_basicsize != sizeof(Errand)) {
-        PyErr_SetString(PyExc_TypeError, "a Job has the attributes of an Errand, and no others");
+    if (!PyType_IsSubtype(job, job_base_type) || job->tp_basicsize != sizeof(JobBase)) {
+        PyErr_SetString(PyExc_TypeError, "a Job has the attributes of an JobBase, and no others");
         return NULL;
     }
     if (find_all(call, &of_call) || find_all(run, &of_run) || find_slot(call, "method", &of_call.method) ||
@@ -311,7 +321,7 @@ know_jobs(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef functions[] = {
     {"know_jobs", know_jobs, METH_VARARGS, know_doc},
-    {NULL, NULL, 0, NULL},
+    {NULL,        NULL,      0,            NULL    },
 };
 
 int
@@ -321,8 +331,8 @@ add_jobs(PyObject *module)
         intern(&name_recorder, "recorder") || intern(&no_text, "")) {
         return -1;
     }
-    errand_type = add_type(module, "Errand", &errand_spec);
-    table_type = errand_type == NULL ? NULL : add_type(module, "JobTable", &table_spec);
-    gate_type = table_type == NULL ? NULL : add_type(module, "Gate", &gate_spec);
-    return gate_type == NULL || PyModule_AddFunctions(module, functions) ? -1 : 0;
+    job_base_type = add_type(module, "JobBase", &job_base_spec);
+    caller_jobs_type = job_base_type == NULL ? NULL : add_type(module, "CallerJobsBase", &caller_jobs_spec);
+    lookout_type = caller_jobs_type == NULL ? NULL : add_type(module, "LookoutBase", &lookout_spec);
+    return lookout_type == NULL || PyModule_AddFunctions(module, functions) ? -1 : 0;
 }

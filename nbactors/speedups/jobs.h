@@ -6,7 +6,7 @@
 
 #include <time.h>
 
-/* `Errand`, the base of `Job`. Objects come first, from `connection` to `production`. */
+/* `JobBase`, the base of `Job`. Objects come first, from `connection` to `production`. */
 typedef struct {
     PyObject_HEAD
     PyObject *connection, *message, *rest, *deps, *name, *label, *module, *cancel, *children, *failure, *waits,
@@ -15,13 +15,13 @@ typedef struct {
     unsigned long thread;
     int interrupts;
     char is_task, answered;
-} Errand;
+} JobBase;
 
-/* `JobTable`, the base of `CallerJobs`. */
+/* `CallerJobsBase`, the base of `CallerJobs`. */
 typedef struct {
     PyObject_HEAD
     PyObject *events, *waiting, *running;
-} JobTable;
+} CallerJobsBase;
 
 /* Where the fields of a message lie that is a call: `Call`, or `Run`. */
 typedef struct {
@@ -58,8 +58,8 @@ usual_layout(PyObject *object)
     if (job_type == NULL || Py_TYPE(object) != job_type) { /* a test's stand-in */
         return NULL;
     }
-    Errand *job = (Errand *)object;
-    Py_ssize_t count = (offsetof(Errand, production) - offsetof(Errand, connection)) / sizeof(PyObject *) + 1;
+    JobBase *job = (JobBase *)object;
+    Py_ssize_t count = (offsetof(JobBase, production) - offsetof(JobBase, connection)) / sizeof(PyObject *) + 1;
     Layout *layout = are_whole(&job->connection, count) ? layout_of(job->message) : NULL;
     return layout != NULL && PyLong_CheckExact(field(job->message, layout->number)) ? layout : NULL;
 }
@@ -82,15 +82,15 @@ monotonic(void)
 }
 
 /* Return the record of a connection's jobs, a new reference; NULL without an exception if it has none of ours. */
-JobTable *jobs_of(PyObject *connection);
+CallerJobsBase *jobs_of(PyObject *connection);
 
-/* Take the first job out of a queue, and begin it: `Gate._pop_quickly`, also of None, which has nothing done. */
-PyObject *take_first(PyObject *gate, PyObject *queue);
+/* Take the first job out of a queue, and begin it: `LookoutBase._pop_quickly`, also of None, which has nothing done. */
+PyObject *take_first(PyObject *lookout, PyObject *queue);
 
-/* End a job: `Gate._finish_quickly`, also of None, which has nothing done. */
-PyObject *finish_job(PyObject *gate, PyObject *job);
+/* End a job: `LookoutBase._finish_quickly`, also of None, which has nothing done. */
+PyObject *finish_job(PyObject *lookout, PyObject *job);
 
 /* Return a new job, as the constructor of `Job` makes it; NULL with an exception. */
-Errand *new_job(PyObject *connection, PyObject *message, Layout *layout);
+JobBase *new_job(PyObject *connection, PyObject *message, Layout *layout);
 
 #endif

@@ -1,4 +1,4 @@
-/* The lanes of actors that run several calls at the same time: `Lane`, the base of `LoopLane` and `ThreadLane`. */
+/* The lanes of actors that run several calls at the same time: `LaneBase`, the base of `LoopLane` and `ThreadLane`. */
 #include "lanes.h"
 #include "jobs.h"
 
@@ -11,40 +11,40 @@ typedef struct {
     Py_ssize_t limit;
     int running, count;
     char started, paused, is_gathering, has_gathered, is_due, is_short, is_watching;
-} Lane;
+} LaneBase;
 
 static PyObject *name_append, *name_call, *name_create_task, *name_finished, *name_go_on, *name_on_idle, *name_put,
     *name_task_ends;
 static PyMethodDef task_ends_method;
 static PyTypeObject *lane_type;
 
-HOLDER(Lane, lane, queue, current)
+HOLDER(LaneBase, lane, queue, current)
 
 static PyMemberDef lane_members[] = {
-    {"_jobs", T_OBJECT_EX, offsetof(Lane, queue), 0, NULL},
-    {"_idle", T_OBJECT_EX, offsetof(Lane, idle), 0, NULL},
-    {"_lookout", T_OBJECT_EX, offsetof(Lane, lookout), 0, NULL},
-    {"_performer", T_OBJECT_EX, offsetof(Lane, performer), 0, NULL},
-    {"loop", T_OBJECT_EX, offsetof(Lane, loop), 0, NULL},
-    {"_current", T_OBJECT_EX, offsetof(Lane, current), 0, NULL},
-    {"_ident", T_ULONG, offsetof(Lane, ident), 0, NULL},
-    {"_running", T_INT, offsetof(Lane, running), 0, NULL},
-    {"_limit", T_PYSSIZET, offsetof(Lane, limit), 0, NULL},
-    {"_count", T_INT, offsetof(Lane, count), 0, NULL},
-    {"_started", T_BOOL, offsetof(Lane, started), 0, NULL},
-    {"_paused", T_BOOL, offsetof(Lane, paused), 0, NULL},
-    {"_is_gathering", T_BOOL, offsetof(Lane, is_gathering), 0, NULL},
-    {"_has_gathered", T_BOOL, offsetof(Lane, has_gathered), 0, NULL},
-    {"_due", T_BOOL, offsetof(Lane, is_due), 0, NULL},
-    {"_is_short", T_BOOL, offsetof(Lane, is_short), 0, NULL},
-    {"_watching", T_BOOL, offsetof(Lane, is_watching), 0, NULL},
+    {"_jobs", T_OBJECT_EX, offsetof(LaneBase, queue), 0, NULL},
+    {"_idle", T_OBJECT_EX, offsetof(LaneBase, idle), 0, NULL},
+    {"_lookout", T_OBJECT_EX, offsetof(LaneBase, lookout), 0, NULL},
+    {"_performer", T_OBJECT_EX, offsetof(LaneBase, performer), 0, NULL},
+    {"loop", T_OBJECT_EX, offsetof(LaneBase, loop), 0, NULL},
+    {"_current", T_OBJECT_EX, offsetof(LaneBase, current), 0, NULL},
+    {"_ident", T_ULONG, offsetof(LaneBase, ident), 0, NULL},
+    {"_running", T_INT, offsetof(LaneBase, running), 0, NULL},
+    {"_limit", T_PYSSIZET, offsetof(LaneBase, limit), 0, NULL},
+    {"_count", T_INT, offsetof(LaneBase, count), 0, NULL},
+    {"_started", T_BOOL, offsetof(LaneBase, started), 0, NULL},
+    {"_paused", T_BOOL, offsetof(LaneBase, paused), 0, NULL},
+    {"_is_gathering", T_BOOL, offsetof(LaneBase, is_gathering), 0, NULL},
+    {"_has_gathered", T_BOOL, offsetof(LaneBase, has_gathered), 0, NULL},
+    {"_due", T_BOOL, offsetof(LaneBase, is_due), 0, NULL},
+    {"_is_short", T_BOOL, offsetof(LaneBase, is_short), 0, NULL},
+    {"_watching", T_BOOL, offsetof(LaneBase, is_watching), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 int
 is_lane_busy(PyObject *object)
 {
-    Lane *lane = (Lane *)object;
+    LaneBase *lane = (LaneBase *)object;
     if (!PyObject_TypeCheck(object, lane_type) || lane->queue == NULL) {
         return -1;
     }
@@ -57,7 +57,7 @@ is_lane_busy(PyObject *object)
 
 /* Return whether a call need only be queued: the loop, or an awake thread, looks into the queue soon. */
 static int
-is_queued_only(Lane *self)
+is_queued_only(LaneBase *self)
 {
     if (!self->started) {
         return 0;
@@ -72,7 +72,7 @@ is_queued_only(Lane *self)
 PyDoc_STRVAR(put_doc, "Do what `put` does. The leader's thread.");
 
 static PyObject *
-lane_put(Lane *self, PyObject *job)
+lane_put(LaneBase *self, PyObject *job)
 {
     if (self->queue == NULL || !is_queued_only(self)) {
         return PyObject_CallMethodOneArg((PyObject *)self, name_put, job);
@@ -86,7 +86,7 @@ lane_put(Lane *self, PyObject *job)
 
 /* Begin a job in the current context, and make the task that runs it. Returns 0, or -1 with an exception. */
 static int
-begin(Lane *self, Errand *job)
+begin(LaneBase *self, JobBase *job)
 {
     PyObject *ends = PyCFunction_New(&task_ends_method, (PyObject *)self);
     PyObject *token = ends == NULL ? NULL : PyContextVar_Set(self->current, (PyObject *)job);
@@ -117,7 +117,7 @@ PyDoc_STRVAR(admit_doc, "Start calls up to the limit. Return False if the first 
                         "case. The loop's thread.");
 
 static PyObject *
-lane_admit(Lane *self, PyObject *Py_UNUSED(ignored))
+lane_admit(LaneBase *self, PyObject *Py_UNUSED(ignored))
 {
     while (are_whole(&self->queue, lane_count) && self->running < self->limit && !self->paused) {
         PyObject *job = take_first(self->lookout, self->queue);
@@ -130,11 +130,11 @@ lane_admit(Lane *self, PyObject *Py_UNUSED(ignored))
             return count < 0 ? NULL : PyBool_FromLong(count == 0);
         }
         self->running++;
-        ((Errand *)job)->thread = self->ident;
+        ((JobBase *)job)->thread = self->ident;
         PyObject *context = PyContext_CopyCurrent();
         int failed = context == NULL || PyContext_Enter(context);
         if (!failed) {
-            failed = begin(self, (Errand *)job);
+            failed = begin(self, (JobBase *)job);
             PyObject *type, *error, *trace;
             PyErr_Fetch(&type, &error, &trace);
             if (PyContext_Exit(context)) {
@@ -156,7 +156,7 @@ PyDoc_STRVAR(task_ends_doc, "Do what `_task_ends` does.");
 static PyObject *
 lane_task_ends(PyObject *object, PyObject *argument)
 {
-    Lane *self = (Lane *)object;
+    LaneBase *self = (LaneBase *)object;
     PyObject *took = are_whole(&self->queue, lane_count) ? finish_job(self->lookout, argument) : NULL;
     if (took == NULL && PyErr_Occurred()) {
         return NULL;
@@ -166,7 +166,7 @@ lane_task_ends(PyObject *object, PyObject *argument)
         return PyObject_CallMethodOneArg(object, name_task_ends, argument);
     }
     Py_DECREF(took);
-    Errand *job = (Errand *)argument;
+    JobBase *job = (JobBase *)argument;
     self->running--;
     Py_INCREF(Py_None);
     store(&job->task, Py_None);
@@ -189,19 +189,22 @@ lane_task_ends(PyObject *object, PyObject *argument)
 static PyMethodDef task_ends_method = {"task_ends", lane_task_ends, METH_O, task_ends_doc};
 
 static PyMethodDef lane_methods[] = {
-    {"put_quickly", (PyCFunction)lane_put, METH_O, put_doc},
+    {"put_quickly",    (PyCFunction)lane_put,   METH_O,      put_doc  },
     {"_admit_quickly", (PyCFunction)lane_admit, METH_NOARGS, admit_doc},
-    {NULL, NULL, 0, NULL},
+    {NULL,             NULL,                    0,           NULL     },
 };
 
 PyDoc_STRVAR(lane_doc, "Takes calls in that run at the same time.");
 
 static PyType_Slot lane_slots[] = {
-    {Py_tp_doc, (void *)lane_doc}, HOLDER_SLOTS(lane), {Py_tp_methods, lane_methods}, {0, NULL}};
+    {Py_tp_doc,     (void *)lane_doc},
+    HOLDER_SLOTS(lane), {Py_tp_methods, lane_methods    },
+    {0,             NULL            }
+};
 
 static PyType_Spec lane_spec = {
-    .name = "nbactors.speedups._compiled.Lane",
-    .basicsize = sizeof(Lane),
+    .name = "nbactors.speedups._compiled.LaneBase",
+    .basicsize = sizeof(LaneBase),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = lane_slots,
 };
@@ -214,6 +217,6 @@ add_lanes(PyObject *module)
         intern(&name_put, "put") || intern(&name_task_ends, "_task_ends")) {
         return -1;
     }
-    lane_type = add_type(module, "Lane", &lane_spec);
+    lane_type = add_type(module, "LaneBase", &lane_spec);
     return lane_type == NULL ? -1 : 0;
 }

@@ -1,9 +1,9 @@
-/* Waiting for results: `Waiter`, and `Lead`, the base class of `Reactor`, see `local/reactor`. */
+/* Waiting for results: `Waiter`, and `ReactorBase`, the base class of `Reactor`, see `local/reactor`. */
 #include "polling.h"
 
 #include <signal.h>
 
-static PyTypeObject *waiter_type, *lead_type;
+static PyTypeObject *waiter_type, *reactor_type;
 static PyObject *getsignal, *sigint; /* `_signal.getsignal` and the number of SIGINT */
 static PyObject *name_blame, *name_due, *name_end_sleep, *name_handler, *name_pass_on, *name_raise_due, *name_release,
     *name_run, *name_settle, *name_sleeper, *name_targets, *name_wake;
@@ -24,7 +24,7 @@ typedef struct {
     char sleeping, is_late, parked, closed;
     double read_at;
     unsigned long long stints, main_ident;
-} Lead;
+} ReactorBase;
 
 static PyMemberDef waiter_members[] = {
     {"done", T_BOOL, offsetof(Waiter, done), 0, NULL},
@@ -84,7 +84,7 @@ rouse(Waiter *self)
         Py_XDECREF(result);
     }
     PyObject *led = self->led;
-    if (!is_set(led) || (PyObject_TypeCheck(led, lead_type) && !((Lead *)led)->sleeping)) {
+    if (!is_set(led) || (PyObject_TypeCheck(led, reactor_type) && !((ReactorBase *)led)->sleeping)) {
         return 0;
     }
     Py_INCREF(led);
@@ -128,23 +128,23 @@ waiter_interrupt(Waiter *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef waiter_methods[] = {
-    {"finish", (PyCFunction)waiter_finish, METH_NOARGS, NULL},
+    {"finish",    (PyCFunction)waiter_finish,    METH_NOARGS, NULL},
     {"interrupt", (PyCFunction)waiter_interrupt, METH_NOARGS, NULL},
-    {"rouse", (PyCFunction)waiter_rouse, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
+    {"rouse",     (PyCFunction)waiter_rouse,     METH_NOARGS, NULL},
+    {NULL,        NULL,                          0,           NULL},
 };
 
 PyDoc_STRVAR(waiter_doc, "What `local.reactor.waiter` describes.");
 
 static PyType_Slot waiter_slots[] = {
-    {Py_tp_doc, (void *)waiter_doc},
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_traverse, waiter_traverse},
-    {Py_tp_clear, waiter_clear},
-    {Py_tp_dealloc, waiter_dealloc},
-    {Py_tp_members, waiter_members},
-    {Py_tp_methods, waiter_methods},
-    {0, NULL},
+    {Py_tp_doc,      (void *)waiter_doc},
+    {Py_tp_new,      PyType_GenericNew },
+    {Py_tp_traverse, waiter_traverse   },
+    {Py_tp_clear,    waiter_clear      },
+    {Py_tp_dealloc,  waiter_dealloc    },
+    {Py_tp_members,  waiter_members    },
+    {Py_tp_methods,  waiter_methods    },
+    {0,              NULL              },
 };
 
 static PyType_Spec waiter_spec = {
@@ -159,32 +159,32 @@ static PyType_Spec waiter_spec = {
 #define FIRST_OBJECT(lead) (&(lead)->selector)
 #define LAST_OBJECT(lead) (&(lead)->shelter)
 
-static PyMemberDef lead_members[] = {
-    {"_selector", T_OBJECT_EX, offsetof(Lead, selector), 0, NULL},
-    {"leader", T_OBJECT_EX, offsetof(Lead, leader), 0, NULL},
-    {"reading", T_OBJECT_EX, offsetof(Lead, reading), 0, NULL},
-    {"followers", T_OBJECT_EX, offsetof(Lead, followers), 0, NULL},
-    {"dirty", T_OBJECT_EX, offsetof(Lead, dirty), 0, NULL},
-    {"trash", T_OBJECT_EX, offsetof(Lead, trash), 0, NULL},
-    {"left_steps", T_OBJECT_EX, offsetof(Lead, left_steps), 0, NULL},
-    {"_timers", T_OBJECT_EX, offsetof(Lead, timers), 0, NULL},
-    {"guard", T_OBJECT_EX, offsetof(Lead, guard), 0, NULL},
-    {"shelter", T_OBJECT_EX, offsetof(Lead, shelter), 0, NULL},
-    {"_sleeping", T_BOOL, offsetof(Lead, sleeping), 0, NULL},
-    {"is_late", T_BOOL, offsetof(Lead, is_late), 0, NULL},
-    {"parked", T_BOOL, offsetof(Lead, parked), 0, NULL},
-    {"closed", T_BOOL, offsetof(Lead, closed), 0, NULL},
-    {"read_at", T_DOUBLE, offsetof(Lead, read_at), 0, NULL},
-    {"stints", T_ULONGLONG, offsetof(Lead, stints), 0, NULL},
-    {"_main_ident", T_ULONGLONG, offsetof(Lead, main_ident), 0, NULL},
+static PyMemberDef reactor_members[] = {
+    {"_selector", T_OBJECT_EX, offsetof(ReactorBase, selector), 0, NULL},
+    {"leader", T_OBJECT_EX, offsetof(ReactorBase, leader), 0, NULL},
+    {"reading", T_OBJECT_EX, offsetof(ReactorBase, reading), 0, NULL},
+    {"followers", T_OBJECT_EX, offsetof(ReactorBase, followers), 0, NULL},
+    {"dirty", T_OBJECT_EX, offsetof(ReactorBase, dirty), 0, NULL},
+    {"trash", T_OBJECT_EX, offsetof(ReactorBase, trash), 0, NULL},
+    {"left_steps", T_OBJECT_EX, offsetof(ReactorBase, left_steps), 0, NULL},
+    {"_timers", T_OBJECT_EX, offsetof(ReactorBase, timers), 0, NULL},
+    {"guard", T_OBJECT_EX, offsetof(ReactorBase, guard), 0, NULL},
+    {"shelter", T_OBJECT_EX, offsetof(ReactorBase, shelter), 0, NULL},
+    {"_sleeping", T_BOOL, offsetof(ReactorBase, sleeping), 0, NULL},
+    {"is_late", T_BOOL, offsetof(ReactorBase, is_late), 0, NULL},
+    {"parked", T_BOOL, offsetof(ReactorBase, parked), 0, NULL},
+    {"closed", T_BOOL, offsetof(ReactorBase, closed), 0, NULL},
+    {"read_at", T_DOUBLE, offsetof(ReactorBase, read_at), 0, NULL},
+    {"stints", T_ULONGLONG, offsetof(ReactorBase, stints), 0, NULL},
+    {"_main_ident", T_ULONGLONG, offsetof(ReactorBase, main_ident), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyObject *
-lead_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+reactor_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     (void)args, (void)kwargs;
-    Lead *self = (Lead *)type->tp_alloc(type, 0);
+    ReactorBase *self = (ReactorBase *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
@@ -196,7 +196,7 @@ lead_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static int
-lead_traverse(Lead *self, visitproc visit, void *arg)
+reactor_traverse(ReactorBase *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
@@ -206,7 +206,7 @@ lead_traverse(Lead *self, visitproc visit, void *arg)
 }
 
 static int
-lead_clear(Lead *self)
+reactor_clear(ReactorBase *self)
 {
     for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
         Py_CLEAR(*object);
@@ -215,18 +215,18 @@ lead_clear(Lead *self)
 }
 
 static void
-lead_dealloc(Lead *self)
+reactor_dealloc(ReactorBase *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    lead_clear(self);
+    reactor_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
 /* Return whether the steps in C may serve. */
 static int
-is_usual(Lead *self)
+is_usual(ReactorBase *self)
 {
     for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
         if (*object == NULL) {
@@ -265,7 +265,7 @@ call(PyObject *object, PyObject *name)
 
 /* Do what `_settle` does, where there is something to do. Returns 0, or -1 with an exception. */
 static int
-settle(Lead *self)
+settle(ReactorBase *self)
 {
     int is_due = is_filled(self->dirty);
     if (!is_due) {
@@ -281,7 +281,7 @@ settle(Lead *self)
 
 /* Run the callback of an event. An exception goes to `blame`. Returns 0, or -1 with an exception. */
 static int
-run_callback(Lead *self, Event *event)
+run_callback(ReactorBase *self, Event *event)
 {
     PyObject *mask = PyLong_FromLong(event->mask);
     PyObject *callback = PyTuple_GET_ITEM(event->key, 3); /* `data` of the SelectorKey */
@@ -299,7 +299,7 @@ run_callback(Lead *self, Event *event)
 
 /* Do what `poll` does. Returns 0, or -1 with an exception. `waiter` may be NULL. */
 static int
-poll_once(Lead *self, double seconds, Waiter *waiter)
+poll_once(ReactorBase *self, double seconds, Waiter *waiter)
 {
     Event events[MAX_EVENTS];
     if (!is_usual(self) || settle(self) || !is_usual(self)) { /* code in Python has run meanwhile */
@@ -365,12 +365,13 @@ poll_once(Lead *self, double seconds, Waiter *waiter)
     return failed;
 }
 
-PyDoc_STRVAR(poll_doc,
-             "_poll_quickly(timeout, waiter): do what `poll` does. Return False, with nothing done, if this is not the\n"
-             "usual case.");
+PyDoc_STRVAR(
+    poll_doc,
+    "_poll_quickly(timeout, waiter): do what `poll` does. Return False, with nothing done, if this is not the\n"
+    "usual case.");
 
 static PyObject *
-lead_poll(Lead *self, PyObject *const *args, Py_ssize_t count)
+reactor_poll(ReactorBase *self, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 2) {
         PyErr_SetString(PyExc_TypeError, "_poll_quickly takes a timeout and a waiter");
@@ -411,7 +412,7 @@ is_signal_due(PyObject *shelter)
 /* Poll until the waiter is done, or the wait is over. `deadline` is NO_END for none. Returns 0, or -1 with an
  * exception. */
 static int
-lead(Lead *self, Waiter *waiter, double deadline)
+lead(ReactorBase *self, Waiter *waiter, double deadline)
 {
     while (!waiter->done && !waiter->interrupted && !self->closed) {
         double seconds = NO_END;
@@ -434,7 +435,7 @@ lead(Lead *self, Waiter *waiter, double deadline)
 /* End the leadership, as the `finally` clauses of the steps in Python do, also while an exception is set. Without a
  * `shelter` the thread was not in a wait. Returns 0, or -1 with an exception. */
 static int
-leave(Lead *self, PyObject *shelter, PyObject *outer)
+leave(ReactorBase *self, PyObject *shelter, PyObject *outer)
 {
     PyObject *before[3], *error = PyErr_Occurred() ? begin_handling(before) : NULL;
     Py_INCREF(Py_None);
@@ -463,14 +464,14 @@ PyDoc_STRVAR(wait_doc,
              "done; None if the steps in Python are to go on.");
 
 static PyObject *
-lead_wait(Lead *self, PyObject *const *args, Py_ssize_t count)
+reactor_wait(ReactorBase *self, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 2) {
         PyErr_SetString(PyExc_TypeError, "_wait_quickly takes a waiter and a deadline");
         return NULL;
     }
-    if (!is_usual(self) || self->leader != Py_None || self->closed ||
-        PyThread_get_thread_ident() != self->main_ident || !PyObject_TypeCheck(args[0], waiter_type)) {
+    if (!is_usual(self) || self->leader != Py_None || self->closed || PyThread_get_thread_ident() != self->main_ident ||
+        !PyObject_TypeCheck(args[0], waiter_type)) {
         Py_RETURN_NONE;
     }
     Waiter *waiter = (Waiter *)args[0];
@@ -538,7 +539,7 @@ PyDoc_STRVAR(visit_doc,
              "usual case.");
 
 static PyObject *
-lead_visit(Lead *self, PyObject *stints)
+reactor_visit(ReactorBase *self, PyObject *stints)
 {
     long added = PyLong_AsLong(stints);
     if (added == -1 && PyErr_Occurred()) {
@@ -566,41 +567,40 @@ lead_visit(Lead *self, PyObject *stints)
     Py_RETURN_TRUE;
 }
 
-static PyMethodDef lead_methods[] = {
-    {"_poll_quickly", (PyCFunction)(void (*)(void))lead_poll, METH_FASTCALL, poll_doc},
-    {"_visit_quickly", (PyCFunction)lead_visit, METH_O, visit_doc},
-    {"_wait_quickly", (PyCFunction)(void (*)(void))lead_wait, METH_FASTCALL, wait_doc},
-    {NULL, NULL, 0, NULL},
+static PyMethodDef reactor_methods[] = {
+    {"_poll_quickly",  (PyCFunction)(void (*)(void))reactor_poll, METH_FASTCALL, poll_doc },
+    {"_visit_quickly", (PyCFunction)reactor_visit,                METH_O,        visit_doc},
+    {"_wait_quickly",  (PyCFunction)(void (*)(void))reactor_wait, METH_FASTCALL, wait_doc },
+    {NULL,             NULL,                                      0,             NULL     },
 };
 
-PyDoc_STRVAR(lead_doc, "The state of a reactor that the steps in C and those in Python share.");
+PyDoc_STRVAR(reactor_doc, "The state of a reactor that the steps in C and those in Python share.");
 
-static PyType_Slot lead_slots[] = {
-    {Py_tp_doc, (void *)lead_doc},
-    {Py_tp_new, lead_new},
-    {Py_tp_traverse, lead_traverse},
-    {Py_tp_clear, lead_clear},
-    {Py_tp_dealloc, lead_dealloc},
-    {Py_tp_members, lead_members},
-    {Py_tp_methods, lead_methods},
-    {0, NULL},
+static PyType_Slot reactor_slots[] = {
+    {Py_tp_doc,      (void *)reactor_doc},
+    {Py_tp_new,      reactor_new        },
+    {Py_tp_traverse, reactor_traverse   },
+    {Py_tp_clear,    reactor_clear      },
+    {Py_tp_dealloc,  reactor_dealloc    },
+    {Py_tp_members,  reactor_members    },
+    {Py_tp_methods,  reactor_methods    },
+    {0,              NULL               },
 };
 
-static PyType_Spec lead_spec = {
-    .name = "nbactors.speedups._compiled.Lead",
-    .basicsize = sizeof(Lead),
+static PyType_Spec reactor_spec = {
+    .name = "nbactors.speedups._compiled.ReactorBase",
+    .basicsize = sizeof(ReactorBase),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = lead_slots,
+    .slots = reactor_slots,
 };
 
 int
 add_leading(PyObject *module)
 {
     if (intern(&name_blame, "blame") || intern(&name_due, "due") || intern(&name_end_sleep, "end_sleep") ||
-        intern(&name_raise_due, "raise_due") ||
-        intern(&name_handler, "handler") || intern(&name_pass_on, "pass_on") || intern(&name_release, "release") ||
-        intern(&name_run, "run") || intern(&name_settle, "_settle") || intern(&name_sleeper, "sleeper") ||
-        intern(&name_targets, "targets") || intern(&name_wake, "wake")) {
+        intern(&name_raise_due, "raise_due") || intern(&name_handler, "handler") || intern(&name_pass_on, "pass_on") ||
+        intern(&name_release, "release") || intern(&name_run, "run") || intern(&name_settle, "_settle") ||
+        intern(&name_sleeper, "sleeper") || intern(&name_targets, "targets") || intern(&name_wake, "wake")) {
         return -1;
     }
     PyObject *signals = PyImport_ImportModule("_signal");
@@ -611,10 +611,10 @@ add_leading(PyObject *module)
         return -1;
     }
     waiter_type = (PyTypeObject *)PyType_FromSpec(&waiter_spec);
-    lead_type = (PyTypeObject *)PyType_FromSpec(&lead_spec);
-    return waiter_type == NULL || lead_type == NULL ||
+    reactor_type = (PyTypeObject *)PyType_FromSpec(&reactor_spec);
+    return waiter_type == NULL || reactor_type == NULL ||
                    PyModule_AddObjectRef(module, "Waiter", (PyObject *)waiter_type) ||
-                   PyModule_AddObjectRef(module, "Lead", (PyObject *)lead_type)
+                   PyModule_AddObjectRef(module, "ReactorBase", (PyObject *)reactor_type)
                ? -1
                : 0;
 }

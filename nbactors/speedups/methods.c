@@ -1,20 +1,20 @@
-/* The methods that calls name: `Guide`, the base of `Performer`. */
+/* The methods that calls name: `PerformerBase`, the base of `Performer`. */
 #include "jobs.h"
 
 typedef struct {
     PyObject_HEAD
     PyObject *hosted, *output, *title;
-} Guide;
+} PerformerBase;
 
 static PyObject *name_instance, *name_label, *name_module, *name_names, *name_origin;
 static PyObject *no_args, *no_kwargs; /* () and {} */
 
-HOLDER(Guide, guide, hosted, title)
+HOLDER(PerformerBase, performer, hosted, title)
 
-static PyMemberDef guide_members[] = {
-    {"hosted", T_OBJECT_EX, offsetof(Guide, hosted), 0, NULL},
-    {"_output", T_OBJECT_EX, offsetof(Guide, output), 0, NULL},
-    {"title", T_OBJECT_EX, offsetof(Guide, title), 0, NULL},
+static PyMemberDef performer_members[] = {
+    {"hosted", T_OBJECT_EX, offsetof(PerformerBase, hosted), 0, NULL},
+    {"_output", T_OBJECT_EX, offsetof(PerformerBase, output), 0, NULL},
+    {"title", T_OBJECT_EX, offsetof(PerformerBase, title), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -22,14 +22,14 @@ static PyMemberDef guide_members[] = {
 static int
 are_equal(PyObject *one, PyObject *other)
 {
-    return one == other || (PyLong_CheckExact(one) && PyLong_CheckExact(other) &&
-                            PyObject_RichCompareBool(one, other, Py_EQ) == 1);
+    return one == other ||
+           (PyLong_CheckExact(one) && PyLong_CheckExact(other) && PyObject_RichCompareBool(one, other, Py_EQ) == 1);
 }
 
 /* Return the name of a job that calls `method`, a new reference, if that has a name already and its title is shown;
  * NULL if not. */
 static PyObject *
-name_of(Guide *self, Errand *job, PyObject *method)
+name_of(PerformerBase *self, JobBase *job, PyObject *method)
 {
     PyObject *names = PyObject_GetAttr(self->hosted, name_names);
     PyObject *name = names == NULL || !PyDict_CheckExact(names) ? NULL : PyDict_GetItemWithError(names, method);
@@ -52,10 +52,10 @@ name_of(Guide *self, Errand *job, PyObject *method)
 
 /* Do what `_name_quickly` does. 1: done. 0: nothing was done. */
 static int
-give_name(Guide *self, PyObject *object)
+give_name(PerformerBase *self, PyObject *object)
 {
-    Errand *job = (Errand *)object;
-    if (usual_layout(object) != &call_layout || !are_whole(&self->hosted, guide_count)) {
+    JobBase *job = (JobBase *)object;
+    if (usual_layout(object) != &call_layout || !are_whole(&self->hosted, performer_count)) {
         return 0;
     }
     PyObject *message = job->message, *method = field(message, call_layout.method);
@@ -83,14 +83,14 @@ PyDoc_STRVAR(name_doc, "Give a job its name, label and module. Return False, wit
                        "name yet.");
 
 static PyObject *
-guide_name(Guide *self, PyObject *job)
+performer_name(PerformerBase *self, PyObject *job)
 {
     return PyBool_FromLong(give_name(self, job));
 }
 
 /* Return whether a job whose message is a call has no arguments. */
 static int
-is_bare(Errand *job)
+is_bare(JobBase *job)
 {
     PyObject *data = field(job->message, call_layout.data), *deps = job->deps;
     return PyBytes_CheckExact(data) && PyBytes_GET_SIZE(data) == 0 && job->rest == Py_None &&
@@ -102,9 +102,9 @@ PyDoc_STRVAR(prepare_doc, "Do what `prepare` does for a call of a method of the 
                           "None, with nothing done, if this is not the usual case.");
 
 static PyObject *
-guide_prepare(Guide *self, PyObject *object)
+performer_prepare(PerformerBase *self, PyObject *object)
 {
-    Errand *job = (Errand *)object;
+    JobBase *job = (JobBase *)object;
     if (usual_layout(object) != &call_layout || !is_bare(job) || !give_name(self, object)) {
         Py_RETURN_NONE;
     }
@@ -119,22 +119,25 @@ guide_prepare(Guide *self, PyObject *object)
     return all;
 }
 
-static PyMethodDef guide_methods[] = {
-    {"_name_quickly", (PyCFunction)guide_name, METH_O, name_doc},
-    {"_prepare_quickly", (PyCFunction)guide_prepare, METH_O, prepare_doc},
-    {NULL, NULL, 0, NULL},
+static PyMethodDef performer_methods[] = {
+    {"_name_quickly",    (PyCFunction)performer_name,    METH_O, name_doc   },
+    {"_prepare_quickly", (PyCFunction)performer_prepare, METH_O, prepare_doc},
+    {NULL,               NULL,                           0,      NULL       },
 };
 
-PyDoc_STRVAR(guide_doc, "Finds the methods of calls.");
+PyDoc_STRVAR(performer_doc, "Finds the methods of calls.");
 
-static PyType_Slot guide_slots[] = {
-    {Py_tp_doc, (void *)guide_doc}, HOLDER_SLOTS(guide), {Py_tp_methods, guide_methods}, {0, NULL}};
+static PyType_Slot performer_slots[] = {
+    {Py_tp_doc,     (void *)performer_doc},
+    HOLDER_SLOTS(performer), {Py_tp_methods, performer_methods    },
+    {0,             NULL                 }
+};
 
-static PyType_Spec guide_spec = {
-    .name = "nbactors.speedups._compiled.Guide",
-    .basicsize = sizeof(Guide),
+static PyType_Spec performer_spec = {
+    .name = "nbactors.speedups._compiled.PerformerBase",
+    .basicsize = sizeof(PerformerBase),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = guide_slots,
+    .slots = performer_slots,
 };
 
 int
@@ -146,7 +149,7 @@ add_methods(PyObject *module)
         intern(&name_module, "module") || intern(&name_names, "names") || intern(&name_origin, "descriptors_origin")) {
         return -1;
     }
-    PyTypeObject *guide = add_type(module, "Guide", &guide_spec);
-    Py_XDECREF(guide);
-    return guide == NULL ? -1 : 0;
+    PyTypeObject *type = add_type(module, "PerformerBase", &performer_spec);
+    Py_XDECREF(type);
+    return type == NULL ? -1 : 0;
 }

@@ -1,4 +1,4 @@
-/* Polling: `Brisk`, the base class of `BriskSelector`, see `local/reactor/brisk_selector.py`. */
+/* Polling: `SelectorBase`, the base class of `BriskSelector`, see `local/reactor/brisk_selector.py`. */
 #include "polling.h"
 
 #include <errno.h>
@@ -13,30 +13,30 @@ typedef struct {
     int epoll;      /* -1: the steps in Python poll */
     char may_spin, is_brisk, found_at_once;
     double rests_until, spin_s, aside_s, at_once_s, longest_s;
-} Brisk;
+} SelectorBase;
 
-static PyTypeObject *brisk_type;
+static PyTypeObject *selector_type;
 static PyObject *name_rest;
 
 static PyMemberDef members[] = {
-    {"_fd_to_key", T_OBJECT_EX, offsetof(Brisk, keys), 0, NULL},
-    {"_epoll_fd", T_INT, offsetof(Brisk, epoll), 0, NULL},
-    {"_may_spin", T_BOOL, offsetof(Brisk, may_spin), 0, NULL},
-    {"_is_brisk", T_BOOL, offsetof(Brisk, is_brisk), 0, NULL},
-    {"found_at_once", T_BOOL, offsetof(Brisk, found_at_once), 0, NULL},
-    {"_rests_until", T_DOUBLE, offsetof(Brisk, rests_until), 0, NULL},
-    {"_spin_s", T_DOUBLE, offsetof(Brisk, spin_s), 0, NULL},
-    {"_aside_s", T_DOUBLE, offsetof(Brisk, aside_s), 0, NULL},
-    {"_at_once_s", T_DOUBLE, offsetof(Brisk, at_once_s), 0, NULL},
-    {"_longest_s", T_DOUBLE, offsetof(Brisk, longest_s), 0, NULL},
+    {"_fd_to_key", T_OBJECT_EX, offsetof(SelectorBase, keys), 0, NULL},
+    {"_epoll_fd", T_INT, offsetof(SelectorBase, epoll), 0, NULL},
+    {"_may_spin", T_BOOL, offsetof(SelectorBase, may_spin), 0, NULL},
+    {"_is_brisk", T_BOOL, offsetof(SelectorBase, is_brisk), 0, NULL},
+    {"found_at_once", T_BOOL, offsetof(SelectorBase, found_at_once), 0, NULL},
+    {"_rests_until", T_DOUBLE, offsetof(SelectorBase, rests_until), 0, NULL},
+    {"_spin_s", T_DOUBLE, offsetof(SelectorBase, spin_s), 0, NULL},
+    {"_aside_s", T_DOUBLE, offsetof(SelectorBase, aside_s), 0, NULL},
+    {"_at_once_s", T_DOUBLE, offsetof(SelectorBase, at_once_s), 0, NULL},
+    {"_longest_s", T_DOUBLE, offsetof(SelectorBase, longest_s), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyObject *
-brisk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+selector_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     (void)args, (void)kwargs;
-    Brisk *self = (Brisk *)type->tp_alloc(type, 0);
+    SelectorBase *self = (SelectorBase *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->epoll = -1;
     }
@@ -44,7 +44,7 @@ brisk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static int
-brisk_traverse(Brisk *self, visitproc visit, void *arg)
+selector_traverse(SelectorBase *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->keys);
@@ -52,18 +52,18 @@ brisk_traverse(Brisk *self, visitproc visit, void *arg)
 }
 
 static int
-brisk_clear(Brisk *self)
+selector_clear(SelectorBase *self)
 {
     Py_CLEAR(self->keys);
     return 0;
 }
 
 static void
-brisk_dealloc(Brisk *self)
+selector_dealloc(SelectorBase *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    brisk_clear(self);
+    selector_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -79,13 +79,13 @@ now(void)
 int
 is_quick_selector(PyObject *selector)
 {
-    return PyObject_TypeCheck(selector, brisk_type) && ((Brisk *)selector)->epoll >= 0;
+    return PyObject_TypeCheck(selector, selector_type) && ((SelectorBase *)selector)->epoll >= 0;
 }
 
 int
 has_found_at_once(PyObject *selector)
 {
-    return ((Brisk *)selector)->found_at_once;
+    return ((SelectorBase *)selector)->found_at_once;
 }
 
 static void
@@ -98,7 +98,7 @@ drop(Event *events, int count)
 
 /* Make the events of what a poll has found. Returns how many there are, or -1 with an exception. */
 static int
-take(Brisk *self, struct epoll_event *found, int count, Event *events)
+take(SelectorBase *self, struct epoll_event *found, int count, Event *events)
 {
     int taken = 0;
     for (int i = 0; i < count; i++) {
@@ -129,7 +129,7 @@ take(Brisk *self, struct epoll_event *found, int count, Event *events)
 
 /* Poll once, for at most some seconds. Signal handlers run, as in `select.epoll.poll`. */
 static int
-look(Brisk *self, double seconds, Event *events)
+look(SelectorBase *self, double seconds, Event *events)
 {
     struct epoll_event found[MAX_EVENTS];
     int count;
@@ -172,7 +172,7 @@ look(Brisk *self, double seconds, Event *events)
 /* Poll without sleeping for at most `spin_s`, and yield the processor after each poll. `is_aside` is set if the
  * processor came back later than after `aside_s`, which ends the spinning. */
 static int
-spin(Brisk *self, Event *events, int *polls, int *is_aside)
+spin(SelectorBase *self, Event *events, int *polls, int *is_aside)
 {
     struct epoll_event found[MAX_EVENTS];
     int epoll = self->epoll, error = 0;
@@ -212,7 +212,7 @@ spin(Brisk *self, Event *events, int *polls, int *is_aside)
 }
 
 static int
-select_briskly(Brisk *self, double seconds, Event *events)
+select_briskly(SelectorBase *self, double seconds, Event *events)
 {
     if (seconds >= 0 && seconds < self->spin_s) {
         self->found_at_once = 1;
@@ -253,12 +253,13 @@ select_briskly(Brisk *self, double seconds, Event *events)
 int
 poll_selector(PyObject *selector, int is_brisk, double seconds, Event *events)
 {
-    return is_brisk ? select_briskly((Brisk *)selector, seconds, events) : look((Brisk *)selector, seconds, events);
+    return is_brisk ? select_briskly((SelectorBase *)selector, seconds, events)
+                    : look((SelectorBase *)selector, seconds, events);
 }
 
 /* Poll, for the selector's methods. Returns the events as a list of (key, mask), as a selector does. */
 static PyObject *
-events_of(Brisk *self, PyObject *timeout, int is_brisk)
+events_of(SelectorBase *self, PyObject *timeout, int is_brisk)
 {
     double seconds = timeout == Py_None ? NO_END : PyFloat_AsDouble(timeout);
     if (PyErr_Occurred()) {
@@ -285,7 +286,7 @@ events_of(Brisk *self, PyObject *timeout, int is_brisk)
 PyDoc_STRVAR(look_doc, "Do what `look` does. `_epoll_fd` is the descriptor of an epoll.");
 
 static PyObject *
-brisk_look(Brisk *self, PyObject *timeout)
+selector_look(SelectorBase *self, PyObject *timeout)
 {
     return events_of(self, timeout, 0);
 }
@@ -293,33 +294,33 @@ brisk_look(Brisk *self, PyObject *timeout)
 PyDoc_STRVAR(select_doc, "Do what `select_briskly` does. `_epoll_fd` is the descriptor of an epoll.");
 
 static PyObject *
-brisk_select(Brisk *self, PyObject *timeout)
+selector_select(SelectorBase *self, PyObject *timeout)
 {
     return events_of(self, timeout, 1);
 }
 
 static PyMethodDef methods[] = {
-    {"_look_quickly", (PyCFunction)brisk_look, METH_O, look_doc},
-    {"_select_quickly", (PyCFunction)brisk_select, METH_O, select_doc},
-    {NULL, NULL, 0, NULL},
+    {"_look_quickly",   (PyCFunction)selector_look,   METH_O, look_doc  },
+    {"_select_quickly", (PyCFunction)selector_select, METH_O, select_doc},
+    {NULL,              NULL,                         0,      NULL      },
 };
 
-PyDoc_STRVAR(brisk_doc, "The state of a selector that the steps in C and those in Python share.");
+PyDoc_STRVAR(selector_doc, "The state of a selector that the steps in C and those in Python share.");
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)brisk_doc},
-    {Py_tp_new, brisk_new},
-    {Py_tp_traverse, brisk_traverse},
-    {Py_tp_clear, brisk_clear},
-    {Py_tp_dealloc, brisk_dealloc},
-    {Py_tp_members, members},
-    {Py_tp_methods, methods},
-    {0, NULL},
+    {Py_tp_doc,      (void *)selector_doc},
+    {Py_tp_new,      selector_new        },
+    {Py_tp_traverse, selector_traverse   },
+    {Py_tp_clear,    selector_clear      },
+    {Py_tp_dealloc,  selector_dealloc    },
+    {Py_tp_members,  members             },
+    {Py_tp_methods,  methods             },
+    {0,              NULL                },
 };
 
 static PyType_Spec spec = {
-    .name = "nbactors.speedups._compiled.Brisk",
-    .basicsize = sizeof(Brisk),
+    .name = "nbactors.speedups._compiled.SelectorBase",
+    .basicsize = sizeof(SelectorBase),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = slots,
 };
@@ -330,6 +331,6 @@ add_polling(PyObject *module)
     if (intern(&name_rest, "_rest")) {
         return -1;
     }
-    brisk_type = (PyTypeObject *)PyType_FromSpec(&spec);
-    return brisk_type == NULL ? -1 : PyModule_AddObjectRef(module, "Brisk", (PyObject *)brisk_type);
+    selector_type = (PyTypeObject *)PyType_FromSpec(&spec);
+    return selector_type == NULL ? -1 : PyModule_AddObjectRef(module, "SelectorBase", (PyObject *)selector_type);
 }

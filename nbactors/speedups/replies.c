@@ -1,8 +1,8 @@
 /* The usual case of an answer: one small value for a call whose result perhaps one listener waits for. */
 #include "calls.h"
 
-static PyObject *name_children, *name_data, *name_finish, *name_in_flight, *name_news, *name_number, *name_ready, *name_waiting,
-    *name_watchers;
+static PyObject *name_children, *name_data, *name_finish, *name_in_flight, *name_news, *name_number, *name_ready,
+    *name_waiting, *name_watchers;
 
 /* Tell the listener of an entry, if there is one, and remove it. Returns 0, or -1 with an exception: then it stays. */
 static int
@@ -60,7 +60,8 @@ can_finish(PyObject *call)
            (AT(call, call_class.state) == numbers[SENT] || AT(call, call_class.state) == numbers[QUEUED]);
 }
 
-/* Find the calls of the job that has made this one: a new reference, or NULL for no job. Returns whether they are found.
+/* Find the calls of the job that has made this one: a new reference, or NULL for no job. Returns whether they are
+ * found.
  */
 static int
 find_siblings(PyObject *call, PyObject **siblings)
@@ -116,8 +117,8 @@ usual_waiter(PyObject *entry, PyObject **waiter)
     return 1;
 }
 
-/* Store the value of a call's entry. This, and what follows without a listener, is one step: what is dropped goes to the
- * caller, since finalizers may run. */
+/* Store the value of a call's entry. This, and what follows without a listener, is one step: what is dropped goes to
+ * the caller, since finalizers may run. */
 static void
 resolve(PyObject *flight, PyObject *call, PyObject *entry, PyObject *data, PyObject **dropped)
 {
@@ -238,15 +239,15 @@ settle(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 
 static PyMethodDef functions[] = {
     {"settle", (PyCFunction)(void (*)(void))settle, METH_FASTCALL, settle_doc},
-    {NULL, NULL, 0, NULL},
+    {NULL,     NULL,                                0,             NULL      },
 };
 
 int
 add_replies(PyObject *module)
 {
-    if (intern(&name_children, "children") || intern(&name_data, "data") || intern(&name_finish, "finish") || intern(&name_in_flight, "in_flight") ||
-        intern(&name_news, "news") || intern(&name_number, "number") || intern(&name_ready, "ready") ||
-        intern(&name_waiting, "waiting") || intern(&name_watchers, "watchers")) {
+    if (intern(&name_children, "children") || intern(&name_data, "data") || intern(&name_finish, "finish") ||
+        intern(&name_in_flight, "in_flight") || intern(&name_news, "news") || intern(&name_number, "number") ||
+        intern(&name_ready, "ready") || intern(&name_waiting, "waiting") || intern(&name_watchers, "watchers")) {
         return -1;
     }
     return PyModule_AddFunctions(module, functions);

@@ -10,22 +10,40 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.speedups.form import compiled
 
-__all__ = ["Desk", "Errand", "Gate", "Guide", "Intake", "JobTable", "Lane", "know_jobs"]
+__all__ = [
+    "AnswersBase",
+    "CallerJobsBase",
+    "ExecutorBase",
+    "JobBase",
+    "LaneBase",
+    "LookoutBase",
+    "PerformerBase",
+    "know_jobs",
+]
 
 if TYPE_CHECKING:
-    from nbactors.speedups._compiled import Desk, Errand, Gate, Guide, Intake, JobTable, Lane, know_jobs
+    from nbactors.speedups._compiled import (
+        AnswersBase,
+        CallerJobsBase,
+        ExecutorBase,
+        JobBase,
+        LaneBase,
+        LookoutBase,
+        PerformerBase,
+        know_jobs,
+    )
 elif compiled is not None:
-    Desk = compiled.Desk
-    Errand = compiled.Errand
-    Gate = compiled.Gate
-    Guide = compiled.Guide
-    Intake = compiled.Intake
-    JobTable = compiled.JobTable
-    Lane = compiled.Lane
+    AnswersBase = compiled.AnswersBase
+    JobBase = compiled.JobBase
+    LookoutBase = compiled.LookoutBase
+    PerformerBase = compiled.PerformerBase
+    ExecutorBase = compiled.ExecutorBase
+    CallerJobsBase = compiled.CallerJobsBase
+    LaneBase = compiled.LaneBase
     know_jobs = compiled.know_jobs
 else:
 
-    class Errand:
+    class JobBase:
         """A job."""
 
         __slots__ = (
@@ -51,12 +69,12 @@ else:
             "waits",
         )
 
-    class JobTable:
+    class CallerJobsBase:
         """The jobs of one caller."""
 
         __slots__ = ("events", "running", "waiting")
 
-    class Gate:
+    class LookoutBase:
         """Begins and ends the jobs of one queue."""
 
         __slots__ = ("_catch_up", "_ended", "_unread_s", "is_shut_to_tasks")
@@ -67,7 +85,7 @@ else:
         def _finish_quickly(self, job: Any, /) -> float | None:
             return None
 
-    class Intake:
+    class ExecutorBase:
         """Takes calls and tasks in."""
 
         enqueue: Any
@@ -76,7 +94,7 @@ else:
             """Take a call or task in. The leader's thread."""
             self.enqueue(connection, message)
 
-    class Lane:
+    class LaneBase:
         """Takes calls in that run at the same time."""
 
         put: Any
@@ -88,7 +106,7 @@ else:
         def _admit_quickly(self) -> bool:
             return False
 
-    class Guide:
+    class PerformerBase:
         """Finds the methods of calls."""
 
         def _name_quickly(self, job: Any, /) -> bool:
@@ -97,7 +115,7 @@ else:
         def _prepare_quickly(self, job: Any, /) -> Any:
             return None
 
-    class Desk:
+    class AnswersBase:
         """Answers calls."""
 
         def _give_quickly(self, job: Any, result: Any, /) -> bool:

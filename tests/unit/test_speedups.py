@@ -83,7 +83,7 @@ def receiver() -> Iterator[Receiver]:
 def quick_receives(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What each call of the compiled receive has returned."""
     returned: list[bool] = []
-    quickly = compiled.Line._receive_quickly
+    quickly = compiled.ConnectionBase._receive_quickly
 
     def note(connection: PeerConnection) -> bool:
         returned.append(quickly(connection))

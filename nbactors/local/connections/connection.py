@@ -17,7 +17,7 @@ from nbactors.local.connections.intake import CUT_OFF, MISSING, Mark, close_chun
 from nbactors.local.connections.outbox import MAX_FDS, Outbox, Parcel, Part, Rest, parts
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire.framing import NOTHING, Codec, FrameError, cut
-from nbactors.speedups import Line
+from nbactors.speedups import ConnectionBase
 
 GATHER = 256
 """The number of queued messages at which `send` flushes, if nothing has flushed earlier."""
@@ -46,14 +46,15 @@ class Sent:
     connection: Connection | None
 
 
-class Connection(Line):
+class Connection(ConnectionBase):
     """One connection of this process.
 
     `send` and `flush` may be called on any thread. `on_message` and `on_close` run on the leader's thread. A failing
     write does not close the connection: it shuts the socket down, and the leader closes when it reads the end of the
     stream, so that a connection ends in one place only.
 
-    The usual case of sending and receiving is one step of `Line`, if that is compiled; all else are the steps here.
+    The usual case of sending and receiving is one step of `ConnectionBase`, if that is compiled; all else are the steps
+    here.
 
     Args:
         on_message: Called with (connection, message); called again if an asynchronous exception aborts it.
@@ -72,7 +73,7 @@ class Connection(Line):
         self._fd = -1
         """The number of the socket's descriptor, while there is a socket."""
         self._is_quick = False
-        """Whether the steps of `Line` may serve this connection."""
+        """Whether the steps of `ConnectionBase` may serve this connection."""
         self._receiver: Iterator[Any] = iter(())
         """Each step of this iterator is one receive, and yields the received chunk."""
         if sock is not None:
@@ -94,7 +95,7 @@ class Connection(Line):
         self._on_close = on_close
         self._outbox = Outbox()
         self._batch: Outbox | Rest | None = None
-        """The messages that the sender encodes now, or what the steps of `Line` have left to be sent."""
+        """The messages that the sender encodes now, or what the steps of `ConnectionBase` have left to be sent."""
         self._part: Part | None = None
         """The part that the sender sends now."""
         self._due: Any = None

@@ -118,7 +118,7 @@ class PeerConnection(Connection):
         self._equip_line()
 
     def _equip_line(self) -> None:
-        """Give the steps of `Line` what they need beside the attributes of the steps here."""
+        """Give the steps of `ConnectionBase` what they need beside the attributes of the steps here."""
         self._no_tail = NOTHING
         self._encode_quickly = self._peer_codec.encode_body
         self._decode_quickly = self._peer_codec.decode_body
@@ -127,7 +127,7 @@ class PeerConnection(Connection):
         self._is_quick = True
 
     def route(self, handlers: dict[type, Callable[[Any, Any], None]], once: frozenset[type]) -> None:
-        """Have the steps of `Line` call the handler of each message's type themselves, as `Peers.dispatch` does.
+        """Have the steps of `ConnectionBase` call the handler of each message's type, as `Peers.dispatch` does.
 
         Args:
             handlers: The function that handles a message, by the message's type.

@@ -20,7 +20,7 @@ import time
 from time import monotonic
 from typing import Any
 
-from nbactors.speedups import Brisk, compiled
+from nbactors.speedups import SelectorBase, compiled
 
 SPIN_S = 0.0003
 """The selector spins for at most this long, in seconds, before it sleeps."""
@@ -57,10 +57,10 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-class BriskSelector(Brisk, selectors.DefaultSelector):
+class BriskSelector(SelectorBase, selectors.DefaultSelector):
     """The platform's selector, with a second way to wait. Like any selector it is used by one thread at a time.
 
-    Where `Brisk` is compiled, it polls an epoll.
+    Where `SelectorBase` is compiled, it polls an epoll.
     """
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from nbactors.local.reactor.left_steps import LeftSteps
 from nbactors.local.reactor.thread_waits import ThreadWaits
 from nbactors.local.reactor.timers import NEVER, Timer, Timers
 from nbactors.local.reactor.waiter import Waiter
-from nbactors.speedups import Lead
+from nbactors.speedups import ReactorBase
 
 CHECK_S = 0.1
 """How often, in seconds, a follower checks whether there is still a leader. A leader that leaves wakes a follower,
@@ -39,10 +39,11 @@ _SIGINT = int(signal.SIGINT)
 _main_ident = threading.main_thread().ident or 0
 
 
-class Reactor(Lead):
+class Reactor(ReactorBase):
     """The selector of a process, its timers, and its leader.
 
-    The usual case of a wait and of a poll is one step of `Lead`, if that is compiled; all else are the steps here.
+    The usual case of a wait and of a poll is one step of `ReactorBase`, if that is compiled; all else are the steps
+    here.
     """
 
     def __init__(self, name: str) -> None:

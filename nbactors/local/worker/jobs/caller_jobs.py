@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbactors.speedups.worker import JobTable
+from nbactors.speedups.worker import CallerJobsBase
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.jobs.job_events import JobEvents
 
 
-class CallerJobs(JobTable):
+class CallerJobs(CallerJobsBase):
     """The jobs of one caller. `Connection.jobs` holds the record.
 
     The thread that takes a job out of `waiting` decides about the job: it runs, cancels, or gives back the job.

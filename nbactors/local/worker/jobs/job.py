@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.local.wire import ids, messages
 from nbactors.local.worker.jobs.production import Production
-from nbactors.speedups.worker import Errand, know_jobs
+from nbactors.speedups.worker import JobBase, know_jobs
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,10 +21,10 @@ current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)
 """The job that the calling code belongs to, on loops and pool threads; `Hosted.running` is the main thread's."""
 
 
-class Job(Errand):
+class Job(JobBase):
     """A call or task. It is in `waiting` and then in `running` of its caller's `CallerJobs`.
 
-    `Errand` has the attributes. Where that is compiled, most jobs are made, begun, answered and ended by steps in C,
+    `JobBase` has the attributes. Where that is compiled, most jobs are made, begun, answered and ended by steps in C,
     which do what the steps in Python do.
 
     Attributes:

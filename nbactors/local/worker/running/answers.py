@@ -20,7 +20,7 @@ from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.local.worker.memory.limit import is_lack as is_lack_of_memory
 from nbactors.pickling import pickling
-from nbactors.speedups.worker import Desk, Lane
+from nbactors.speedups.worker import AnswersBase, LaneBase
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -36,7 +36,7 @@ FLUSH_S = 0.001
 """Seconds for which answers are gathered while further calls wait."""
 
 
-class Answers(Desk):
+class Answers(AnswersBase):
     """Sends answers. Methods run on any thread.
 
     Args:
@@ -54,7 +54,7 @@ class Answers(Desk):
         self._values = values
         self._reactor = reactor
         self._is_busy = is_busy
-        self.backlog: deque[Any] | Lane | None = None
+        self.backlog: deque[Any] | LaneBase | None = None
         self._output = output
         self._flushed = 0.0
         self._main_thread = threading.main_thread().ident

@@ -39,7 +39,7 @@ from nbactors.local.worker.running.interrupts import Interrupts, called_on, invo
 from nbactors.local.worker.running.lanes import Lanes
 from nbactors.local.worker.running.lookout import Lookout
 from nbactors.local.worker.running.performer import Performer
-from nbactors.speedups.worker import Intake
+from nbactors.speedups.worker import ExecutorBase
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -63,7 +63,7 @@ DRAIN_TICK_S = 0.01
 """Seconds between two looks of a leaving actor whether the calls on its other threads have ended."""
 
 
-class Executor(Intake):
+class Executor(ExecutorBase):
     """The loop of the main thread, and the arrival of jobs on the leader's thread. See this room's `__init__`.
 
     Args:
@@ -258,7 +258,8 @@ class Executor(Intake):
     def enqueue(self, connection: Connection, message: Any) -> None:
         """Take a call or task in, with the values in its message. The leader's thread.
 
-        The usual case, where no value is to be received and nothing to be armed, is one step of `Intake`, if compiled.
+        The usual case, where no value is to be received and nothing to be armed, is one step of `ExecutorBase`, if that
+        is compiled.
         """
         if message.rest is None and not message.deps:
             job = Job(connection, message, None, ())  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from nbactors.speedups.worker import Gate
+from nbactors.speedups.worker import LookoutBase
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
@@ -17,7 +17,7 @@ UNREAD_S = 0.0002
 too, would cost a third of their speed."""
 
 
-class Lookout(Gate):
+class Lookout(LookoutBase):
     """Reads the sockets between two calls of one thread. This thread calls it, but for `distrust`.
 
     A call that was read after the end of the previous call needs no further look. The time at which it was queued tells

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from nbactors.local.worker.jobs.job import current
 from nbactors.local.worker.running.lookout import UNREAD_S, Lookout
-from nbactors.speedups.worker import Lane
+from nbactors.speedups.worker import LaneBase
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.loop_performer import LoopPerformer
 
 
-class LoopLane(Lane):
+class LoopLane(LaneBase):
     """Runs up to `limit` calls at the same time on one loop. Plain methods run on the loop's thread, too.
 
     Args:

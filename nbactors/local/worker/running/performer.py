@@ -18,7 +18,7 @@ from nbactors.local.worker.running import built_in_methods, producing, taking
 from nbactors.local.worker.running.ending import ActorExit
 from nbactors.local.worker.running.interrupts import Window, invoke
 from nbactors.local.worker.running.renewal import Renewal
-from nbactors.speedups.worker import Guide
+from nbactors.speedups.worker import PerformerBase
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nbactors.local.worker.running.interrupts import Interrupts
 
 
-class Performer(Guide):
+class Performer(PerformerBase):
     """Runs jobs on the calling thread. All results and exceptions of a job become its answer; none is raised.
 
     Args:

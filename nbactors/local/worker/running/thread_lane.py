@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nbactors.local.worker.jobs.job import current
 from nbactors.local.worker.running.lookout import Lookout
-from nbactors.speedups.worker import Lane
+from nbactors.speedups.worker import LaneBase
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
@@ -23,7 +23,7 @@ WATCH_S = 0.001
 """Seconds after which one more thread is woken if the threads that are awake have taken no call."""
 
 
-class ThreadLane(Lane):
+class ThreadLane(LaneBase):
     """Starts threads as calls need them, `limit` at most, and keeps them, with their thread-local state.
 
     Args:
