@@ -5,8 +5,8 @@
 
 static PyTypeObject *waiter_type, *reactor_type;
 static PyObject *getsignal, *sigint; /* `_signal.getsignal` and the number of SIGINT */
-static PyObject *name_blame, *name_due, *name_end_sleep, *name_handler, *name_pass_on, *name_raise_due, *name_release,
-    *name_run, *name_settle, *name_sleeper, *name_targets, *name_wake;
+static PyObject *name_blame, *name_due, *name_end_sleep, *name_handler, *name_left, *name_pass_on, *name_raise_due,
+    *name_release, *name_run, *name_settle, *name_sleeper, *name_targets, *name_wake;
 
 /* ---------------------------------------------------------------------------------------------------------- waiters */
 
@@ -441,8 +441,13 @@ leave(ReactorBase *self, PyObject *shelter, PyObject *outer)
     Py_INCREF(Py_None);
     store(&self->leader, Py_None);
     int failed = 0, has_followers = is_filled(self->followers);
-    if (has_followers || self->parked || self->closed || self->guard != Py_None) {
+    PyObject *guard = self->guard;
+    if (has_followers || self->parked || self->closed || guard == NULL) {
         failed = has_followers < 0 || call((PyObject *)self, name_pass_on);
+    } else if (guard != Py_None) { /* all that `pass_on` does then */
+        Py_INCREF(guard);
+        failed = call(guard, name_left);
+        Py_DECREF(guard);
     }
     PyObject *type, *second, *trace;
     PyErr_Fetch(&type, &second, &trace);
@@ -598,9 +603,10 @@ int
 add_leading(PyObject *module)
 {
     if (intern(&name_blame, "blame") || intern(&name_due, "due") || intern(&name_end_sleep, "end_sleep") ||
-        intern(&name_raise_due, "raise_due") || intern(&name_handler, "handler") || intern(&name_pass_on, "pass_on") ||
-        intern(&name_release, "release") || intern(&name_run, "run") || intern(&name_settle, "_settle") ||
-        intern(&name_sleeper, "sleeper") || intern(&name_targets, "targets") || intern(&name_wake, "wake")) {
+        intern(&name_raise_due, "raise_due") || intern(&name_handler, "handler") || intern(&name_left, "left") ||
+        intern(&name_pass_on, "pass_on") || intern(&name_release, "release") || intern(&name_run, "run") ||
+        intern(&name_settle, "_settle") || intern(&name_sleeper, "sleeper") || intern(&name_targets, "targets") ||
+        intern(&name_wake, "wake")) {
         return -1;
     }
     PyObject *signals = PyImport_ImportModule("_signal");
