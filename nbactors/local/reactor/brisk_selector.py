@@ -192,4 +192,6 @@ class BriskLoopSelector(BriskSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """See `select_briskly`."""
+        if self._epoll_fd != NONE:
+            return self._select_quickly(timeout)
         return self.select_briskly(timeout)
