@@ -464,7 +464,8 @@ read_method(Plan *plan)
 }
 
 /* Find the calls that the calling job has made, a new reference, or NULL if no job calls; and its id in the plan, a new
- * reference. `task_id` is code in Python, so this comes before all else. Returns whether this is the usual case. */
+ * reference. `task_id` is code in Python, so this comes before all else, and an exception of it may come from outside:
+ * it would not come again. 1: found. 0: this is not the usual case. -1: an exception. */
 static int
 read_parent(Plan *plan, PyObject **children)
 {
@@ -475,8 +476,12 @@ read_parent(Plan *plan, PyObject **children)
         return 1;
     }
     plan->parent_id = PyObject_GetAttr(plan->parent, name_task_id);
-    *children = plan->parent_id == NULL ? NULL : PyObject_GetAttr(plan->parent, name_children);
+    if (plan->parent_id == NULL) {
+        return -1;
+    }
+    *children = PyObject_GetAttr(plan->parent, name_children);
     if (*children == NULL || !PyDict_CheckExact(*children)) { /* the job's first call makes the dict */
+        PyErr_Clear();
         Py_CLEAR(*children);
         Py_CLEAR(plan->parent_id);
         return 0;
@@ -522,8 +527,11 @@ submit(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
                  .arguments = Py_None};
     Way way;
     PyObject *children;
-    if (!read_parent(&plan, &children)) {
-        PyErr_Clear();
+    int is_usual = read_parent(&plan, &children);
+    if (is_usual < 0) {
+        return NULL;
+    }
+    if (!is_usual) {
         Py_RETURN_NONE;
     }
     if (!read_method(&plan) || Py_TYPE(plan.numbers) != (PyTypeObject *)count_type || !PyBytes_CheckExact(plan.data) ||

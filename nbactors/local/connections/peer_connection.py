@@ -326,11 +326,14 @@ class PeerConnection(Connection):
     def _forget(self, received: int) -> None:
         """Drop kept frames, since the other side has acknowledged this number of frames."""
         kept = self._kept
-        while self._forgotten < received and kept:
-            kept.popleft()
+        while True:
+            if self._forgotten >= received or not kept:
+                break
+            # One step with the comparison, since the call comes last: a handler that waits may forget frames, too.
             self._forgotten += 1
             if self._evicted:
                 self._evicted -= 1
+            kept.popleft()
 
     def close(self, why: str = "closed") -> None:
         """See the base class. The kept frames go, and with them the descriptors that they refer to."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import deque
 from typing import Any
 
 import pytest
@@ -405,3 +406,19 @@ def test_an_exception_from_outside_in_the_encoding_loses_and_repeats_nothing(lin
     connection.send_now(call(2))
     line.reactor.settle()
     assert line.worker.numbers == [1, 2]
+
+
+def test_a_handler_that_forgets_frames_while_frames_are_forgotten_counts_each_once() -> None:
+    class Kept(deque[str]):
+        def popleft(self) -> str:
+            gone = super().popleft()
+            if not nested:
+                nested.append(True)
+                connection._forget(2)  # a signal handler that waits acknowledges the same frames
+            return gone
+
+    nested: list[bool] = []
+    connection: Any = PeerConnection.__new__(PeerConnection)
+    connection._kept, connection._forgotten, connection._evicted = Kept("abcd"), 0, 0
+    connection._forget(2)
+    assert (connection._forgotten, list(connection._kept)) == (2, ["c", "d"])

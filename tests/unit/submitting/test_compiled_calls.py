@@ -257,6 +257,20 @@ def test_the_first_call_of_a_job_is_left_to_the_steps_in_python(
     assert quick == ["go_out"]
 
 
+def test_an_exception_from_outside_in_the_look_at_the_parent_is_not_lost(
+    session: Session, link: LocalActorLink
+) -> None:
+    class Torn(Parent):
+        @property
+        def task_id(self) -> bytes:  # type: ignore[override]
+            raise KeyboardInterrupt("torn")
+
+    parent = Torn()
+    with pytest.raises(KeyboardInterrupt, match="torn"):
+        submit(session, link, parent=parent)
+    assert (parent.children, session.pending_calls()) == ({}, [])
+
+
 def test_a_call_that_its_parent_has_forgotten_ends(session: Session, link: LocalActorLink) -> None:
     parent = Parent()
     submit(session, link, parent=parent)
