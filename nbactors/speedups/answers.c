@@ -127,8 +127,10 @@ answers_give(AnswersBase *self, PyObject *const *args, Py_ssize_t count)
     int is_done;
     Py_INCREF(connection);
     if (!busy || time - self->flushed > FLUSH) {
-        self->flushed = time;
         is_done = send_message_now(connection, reply);
+        if (is_done) {
+            self->flushed = time;
+        }
     } else {
         is_done = add_message(connection, reply, GATHER);
     }

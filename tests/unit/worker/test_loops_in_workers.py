@@ -14,7 +14,9 @@ from serving import Scene, stage
 
 from nbactors.in_worker.loop_blocking import LoopBlocking
 from nbactors.local.reactor.timers import NEVER
+from nbactors.local.worker.jobs.hosted import Hosted
 from nbactors.local.worker.running.actor_loop import new_loop
+from nbactors.local.worker.running.answers import Answers
 from nbactors.local.worker.running.loop_host import LoopHost
 from nbactors.local.worker.running.loop_lane import LoopLane
 
@@ -172,6 +174,29 @@ def test_a_child_that_a_method_forks_ends_when_the_loop_gets_control_back(on_loo
 
     on_loop.play(body, OnLoop)
     assert stage.log[1:] == ["the end", "another callback"]
+
+
+def test_a_lack_of_memory_on_the_way_to_the_answer_is_the_answer(
+    on_loop: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacks = [MemoryError("no room for the answer")]
+    enter = Hosted.enter
+
+    def enter_without_memory(hosted: Hosted, job: Any) -> None:
+        if lacks:
+            raise lacks.pop()
+        enter(hosted, job)
+
+    monkeypatch.setattr(Answers, "_give_quickly", lambda *_: False)
+    monkeypatch.setattr(Hosted, "enter", enter_without_memory)
+
+    def body(scene: Scene) -> Any:
+        with pytest.raises(MemoryError, match="no room for the answer"):
+            scene.ask("note_async", 1)
+        return scene.ask("note_async", 2)
+
+    assert on_loop.play(body, OnLoop) == 2
+    assert not lacks
 
 
 def test_uvloop_is_used_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,10 @@ class LoopPerformer:
                     return
             if isinstance(result, CoroutineType) and (job.launched is not None or job.cancel is not None):
                 result.close()  # it was perhaps cancelled before it began; closing an ended coroutine does nothing
-            self._answer(job, result, raised)
+            try:
+                self._answer(job, result, raised)
+            except MemoryError as error:  # on the way to the steps that catch it
+                self._raised(job, error)
         finally:
             raised = None  # breaks the cycle of the exception and this frame, which is in its traceback
             if self._performer.memory is not None:
