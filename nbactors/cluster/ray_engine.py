@@ -104,6 +104,10 @@ class RayEngine(Engine):
             self.before_block()
         return self.objects.get(refs, timeout)
 
+    def get_one(self, ref: ObjectRef[Any], timeout: float | None) -> Any:
+        __tracebackhide__ = True
+        return self.get((ref,), timeout)[0]
+
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:

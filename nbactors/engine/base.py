@@ -195,10 +195,9 @@ class Engine(ABC):
             GetTimeoutError: A value was not ready in time.
         """
 
+    @abstractmethod
     def get_one(self, ref: ObjectRef[Any], timeout: float | None) -> Any:
         """Do what `get` does, for one reference: the most frequent case."""
-        __tracebackhide__ = True
-        return self.get((ref,), timeout)[0]
 
     @abstractmethod
     def wait(

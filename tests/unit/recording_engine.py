@@ -69,6 +69,10 @@ class RecordingEngine(Engine):
         self.asked.append(("get", list(refs), timeout))
         return [ref.hex() for ref in refs]
 
+    def get_one(self, ref: ObjectRef[Any], timeout: float | None) -> Any:
+        self.asked.append(("get", [ref], timeout))
+        return ref.hex()
+
     def wait(self, refs: Any, num_returns: int, timeout: float | None, fetch_local: bool) -> Any:
         self.asked.append(("wait", refs, num_returns, timeout, fetch_local))
         return refs[:num_returns], refs[num_returns:]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from nbactors.engine.base import Engine
 from nbactors.frontend.interrupts import INTERRUPTS, Interrupts
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.waiter import Waiter
@@ -124,3 +125,8 @@ def test_an_ignored_signal_stays_ignored() -> None:
     INTERRUPTS.install()
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     signal.signal(signal.SIGINT, before)
+
+
+def test_no_wait_of_the_user_passes_a_frame_that_keeps_interrupts_out() -> None:
+    """A session on a cluster waits outside of the rooms whose code no signal tears: it has to wait as before."""
+    assert {"get", "get_one", "wait"} <= Engine.__abstractmethods__
