@@ -56,6 +56,7 @@ ASYNC_CONCURRENCY = 1000
 ASYNC_MODULES = [
     "nbactors.local.worker.running.loop_host",
     "nbactors.in_worker.loop_blocking",
+    "nbactors.local.worker.running.actor_loop",
     "nbactors.local.worker.running.loop_lane",
     "nbactors.local.worker.running.loop_performer",
     "nbactors.local.objects.futures",
