@@ -1,6 +1,7 @@
 /* The usual case of making a call and sending it. */
 #include "calls.h"
 #include "connections.h"
+#include "holders.h"
 
 #define GATHER 256 /* as in `connection.py`: with so many messages the steps in Python flush */
 #define FIELDS 13  /* of `messages.Call` and `messages.Run` */
@@ -18,8 +19,8 @@ static PyTypeObject *method_type;
 static PyObject *message_type, *run_type, *deque_type, *count_type;
 
 PyObject *numbers[STATES], *no_bytes, *no_tuple;
-static PyObject *no_text, *no_time, *name_append, *name_children, *name_dirty, *name_flush, *name_in_flight,
-    *name_functions, *name_key, *name_nudge, *name_popleft, *name_reactor, *name_task_id;
+static PyObject *no_text, *no_time, *name_append, *name_children, *name_dirty, *name_in_flight, *name_functions,
+    *name_key, *name_nudge, *name_popleft, *name_reactor, *name_task_id;
 
 typedef struct {
     const char *name;
@@ -97,18 +98,7 @@ static int
 find_slots(PyObject *type, const Slot *slots)
 {
     for (; slots->name != NULL; slots++) {
-        PyObject *found = PyObject_GetAttrString(type, slots->name);
-        if (found == NULL) {
-            return -1;
-        }
-        PyMemberDef *member = Py_IS_TYPE(found, &PyMemberDescr_Type) ? ((PyMemberDescrObject *)found)->d_member : NULL;
-        int is_slot = member != NULL && member->type == T_OBJECT_EX;
-        if (is_slot) {
-            *slots->offset = member->offset;
-        }
-        Py_DECREF(found);
-        if (!is_slot) {
-            PyErr_Format(PyExc_TypeError, "%R has no slot %s", type, slots->name);
+        if (find_slot((PyTypeObject *)type, slots->name, slots->offset)) {
             return -1;
         }
     }
@@ -274,17 +264,11 @@ put_in_flight(Way *way, PyObject *call, PyObject *message)
 static int
 follow(Way *way)
 {
-    PyObject *result = way->at_once ? PyObject_CallMethodNoArgs(way->line, name_flush)
-                                    : PyObject_CallMethodNoArgs(way->reactor, name_nudge);
-    Py_XDECREF(result);
-    if (result == NULL && way->at_once) { /* from outside, before the message was sent */
-        PyObject *type, *error, *trace;
-        PyErr_Fetch(&type, &error, &trace);
-        if (make_dirty(way)) {
-            PyErr_Clear();
-        }
-        PyErr_Restore(type, error, trace);
+    if (way->at_once) {
+        return flush_line(way->line);
     }
+    PyObject *result = PyObject_CallMethodNoArgs(way->reactor, name_nudge);
+    Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }
 
@@ -724,10 +708,10 @@ add_calls(PyObject *module)
     no_time = PyFloat_FromDouble(0.0);
     if (no_bytes == NULL || no_tuple == NULL || no_time == NULL || intern(&no_text, "") ||
         intern(&name_append, "append") || intern(&name_children, "children") || intern(&name_dirty, "dirty") ||
-        intern(&name_flush, "flush") || intern(&name_functions, "functions") || intern(&name_in_flight, "in_flight") ||
-        intern(&name_key, "key") || intern(&name_nudge, "nudge") || intern(&name_popleft, "popleft") ||
-        intern(&name_reactor, "_reactor") || intern(&name_task_id, "task_id") ||
-        fetch(&deque_type, "collections", "deque") || fetch(&count_type, "itertools", "count")) {
+        intern(&name_functions, "functions") || intern(&name_in_flight, "in_flight") || intern(&name_key, "key") ||
+        intern(&name_nudge, "nudge") || intern(&name_popleft, "popleft") || intern(&name_reactor, "_reactor") ||
+        intern(&name_task_id, "task_id") || fetch(&deque_type, "collections", "deque") ||
+        fetch(&count_type, "itertools", "count")) {
         return -1;
     }
     return PyModule_AddFunctions(module, functions);

@@ -12,6 +12,8 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include <time.h>
+
 /* Each adds what its file has to the module. Returns 0, or -1 with an exception. */
 int add_answers(PyObject *module);
 int add_arrivals(PyObject *module);
@@ -65,6 +67,15 @@ static inline void
 end_handling(PyObject *outer[3])
 {
     PyErr_SetExcInfo(outer[0], outer[1], outer[2]);
+}
+
+/* Return the time on the monotonic clock, rounded as `time.monotonic` does. */
+static inline double
+monotonic(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)((long long)time.tv_sec * 1000000000 + time.tv_nsec) / 1e9;
 }
 
 #endif

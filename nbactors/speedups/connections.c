@@ -1,6 +1,6 @@
 /* The usual case of sending and receiving: `ConnectionBase`, the base class of `Connection`. */
-#include "compiled.h"
 #include "connections.h"
+#include "holders.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@ static PyObject *spare; /* a chunk with room for all that one receive takes, for
 
 typedef struct {
     PyObject_HEAD
-    /* Objects, from `sock` to `decode`: NULL only once deleted, see `is_whole`. `members` has their names in
+    /* Objects, from `sock` to `decode`: NULL only once deleted, see `is_whole`. `connection_members` has their names in
        Python. */
     PyObject *sock, *outbox, *part, *batch, *due, *chunks, *messages, *fds, *tail, *no_tail, *kept, *reactor,
         *on_message, *unpacked, *after_batch, *begun, *handlers, *once, *encode, *decode;
@@ -33,10 +33,7 @@ typedef struct {
         frame_limit;
 } ConnectionBase;
 
-#define FIRST_OBJECT(line) (&(line)->sock)
-#define LAST_OBJECT(line) (&(line)->decode)
-
-static PyMemberDef members[] = {
+static PyMemberDef connection_members[] = {
     {"sock", T_OBJECT_EX, offsetof(ConnectionBase, sock), 0, NULL},
     {"_outbox", T_OBJECT_EX, offsetof(ConnectionBase, outbox), 0, NULL},
     {"_part", T_OBJECT_EX, offsetof(ConnectionBase, part), 0, NULL},
@@ -76,50 +73,7 @@ static PyMemberDef members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-static PyObject *
-connection_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
-{
-    (void)args, (void)kwargs;
-    ConnectionBase *self = (ConnectionBase *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        return NULL;
-    }
-    for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
-        Py_INCREF(Py_None);
-        *object = Py_None;
-    }
-    self->fd = -1;
-    return (PyObject *)self;
-}
-
-static int
-connection_traverse(ConnectionBase *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
-        Py_VISIT(*object);
-    }
-    return 0;
-}
-
-static int
-connection_clear(ConnectionBase *self)
-{
-    for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
-        Py_CLEAR(*object);
-    }
-    return 0;
-}
-
-static void
-connection_dealloc(ConnectionBase *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    connection_clear(self);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
+HOLDER(ConnectionBase, connection, sock, decode)
 
 static void
 put_number(unsigned char *bytes, int count, uint64_t number)
@@ -139,16 +93,10 @@ number_at(const unsigned char *bytes, int count)
     return number;
 }
 
-/* Return whether no attribute was deleted, from Python or by the garbage collector. */
 static int
 is_whole(ConnectionBase *self)
 {
-    for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
-        if (*object == NULL) {
-            return 0;
-        }
-    }
-    return 1;
+    return are_whole(&self->sock, connection_count);
 }
 
 static int
@@ -346,13 +294,13 @@ connection_send_now(ConnectionBase *self, PyObject *args)
 int
 sends_quickly(PyObject *connection)
 {
-    return PyObject_TypeCheck(connection, connection_type) && is_usual((ConnectionBase *)connection);
+    return is_connection(connection) && is_usual((ConnectionBase *)connection);
 }
 
-/* Send the outbox by the steps in Python. Returns 0, or -1 with an exception, as `send_now` does. */
-static int
-flush(ConnectionBase *self)
+int
+flush_line(PyObject *line)
 {
+    ConnectionBase *self = (ConnectionBase *)line;
     PyObject *flushed = PyObject_CallMethodNoArgs((PyObject *)self, name_flush);
     Py_XDECREF(flushed);
     if (flushed != NULL) {
@@ -381,7 +329,7 @@ send_message_now(PyObject *connection, PyObject *message)
     }
     PyObject *is_sent = send_all(self, messages);
     Py_DECREF(is_sent); /* a bool */
-    return is_sent == Py_True ? 1 : flush(self) ? -1 : 1;
+    return is_sent == Py_True ? 1 : flush_line(connection) ? -1 : 1;
 }
 
 int
@@ -803,14 +751,9 @@ static PyMethodDef connection_methods[] = {
 PyDoc_STRVAR(connection_doc, "The state of a connection that the steps in C and those in Python share.");
 
 static PyType_Slot connection_slots[] = {
-    {Py_tp_doc,      (void *)connection_doc},
-    {Py_tp_new,      connection_new        },
-    {Py_tp_traverse, connection_traverse   },
-    {Py_tp_clear,    connection_clear      },
-    {Py_tp_dealloc,  connection_dealloc    },
-    {Py_tp_members,  members               },
-    {Py_tp_methods,  connection_methods    },
-    {0,              NULL                  },
+    {Py_tp_doc,     (void *)connection_doc},
+    HOLDER_SLOTS(connection), {Py_tp_methods, connection_methods    },
+    {0,             NULL                  }
 };
 
 static PyType_Spec connection_spec = {

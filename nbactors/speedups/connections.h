@@ -24,4 +24,8 @@ PyObject *messages_of(PyObject *line, int sends);
 /* Send the queued messages of a connection. Return 0 if something is left to be flushed by the steps in Python. */
 int send_line(PyObject *line, PyObject *messages);
 
+/* Send what is queued by the steps in Python; if an exception comes from outside before that, the leader sends it soon.
+ * Returns 0, or -1 with an exception. */
+int flush_line(PyObject *line);
+
 #endif

@@ -81,7 +81,7 @@ find_slot(PyTypeObject *type, const char *name, Py_ssize_t *offset)
     PyMemberDef *member =
         Py_IS_TYPE(descriptor, &PyMemberDescr_Type) ? ((PyMemberDescrObject *)descriptor)->d_member : NULL;
     if (member == NULL || member->type != T_OBJECT_EX) {
-        PyErr_Format(PyExc_TypeError, "%s.%s is no slot", type->tp_name, name);
+        PyErr_Format(PyExc_TypeError, "%R has no slot %s", type, name);
         Py_DECREF(descriptor);
         return -1;
     }

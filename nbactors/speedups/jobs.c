@@ -299,7 +299,7 @@ know_jobs(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     if (!PyType_IsSubtype(job, job_base_type) || job->tp_basicsize != sizeof(JobBase)) {
-        PyErr_SetString(PyExc_TypeError, "a Job has the attributes of an JobBase, and no others");
+        PyErr_SetString(PyExc_TypeError, "a Job has the attributes of a JobBase, and no others");
         return NULL;
     }
     if (find_all(call, &of_call) || find_all(run, &of_run) || find_slot(call, "method", &of_call.method) ||

@@ -4,8 +4,6 @@
 
 #include "holders.h"
 
-#include <time.h>
-
 /* `JobBase`, the base of `Job`. Objects come first, from `connection` to `production`. */
 typedef struct {
     PyObject_HEAD
@@ -70,15 +68,6 @@ is_plain(PyObject *method)
 {
     return PyUnicode_CheckExact(method) && PyUnicode_GetLength(method) > 1 &&
            !(PyUnicode_READ_CHAR(method, 0) == '_' && PyUnicode_READ_CHAR(method, 1) == '_');
-}
-
-/* Return the time on the monotonic clock, rounded as `time.monotonic` does. */
-static inline double
-monotonic(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)((long long)time.tv_sec * 1000000000 + time.tv_nsec) / 1e9;
 }
 
 /* Return the record of a connection's jobs, a new reference; NULL without an exception if it has none of ours. */

@@ -1,4 +1,5 @@
 /* Waiting for results: `Waiter`, and `ReactorBase`, the base class of `Reactor`, see `local/reactor`. */
+#include "holders.h"
 #include "polling.h"
 
 #include <signal.h>
@@ -31,37 +32,12 @@ static PyMemberDef waiter_members[] = {
     {"follows", T_BOOL, offsetof(Waiter, follows), 0, NULL},
     {"interrupted", T_BOOL, offsetof(Waiter, interrupted), 0, NULL},
     {"ident", T_ULONGLONG, offsetof(Waiter, ident), 0, NULL},
-    {"lock", T_OBJECT, offsetof(Waiter, lock), 0, NULL},
-    {"led", T_OBJECT, offsetof(Waiter, led), 0, NULL},
+    {"lock", T_OBJECT_EX, offsetof(Waiter, lock), 0, NULL},
+    {"led", T_OBJECT_EX, offsetof(Waiter, led), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
-static int
-waiter_traverse(Waiter *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->lock);
-    Py_VISIT(self->led);
-    return 0;
-}
-
-static int
-waiter_clear(Waiter *self)
-{
-    Py_CLEAR(self->lock);
-    Py_CLEAR(self->led);
-    return 0;
-}
-
-static void
-waiter_dealloc(Waiter *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    waiter_clear(self);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
+HOLDER(Waiter, waiter, lock, led)
 
 static int
 is_set(PyObject *object)
@@ -137,14 +113,9 @@ static PyMethodDef waiter_methods[] = {
 PyDoc_STRVAR(waiter_doc, "What `local.reactor.waiter` describes.");
 
 static PyType_Slot waiter_slots[] = {
-    {Py_tp_doc,      (void *)waiter_doc},
-    {Py_tp_new,      PyType_GenericNew },
-    {Py_tp_traverse, waiter_traverse   },
-    {Py_tp_clear,    waiter_clear      },
-    {Py_tp_dealloc,  waiter_dealloc    },
-    {Py_tp_members,  waiter_members    },
-    {Py_tp_methods,  waiter_methods    },
-    {0,              NULL              },
+    {Py_tp_doc,     (void *)waiter_doc},
+    HOLDER_SLOTS(waiter), {Py_tp_methods, waiter_methods    },
+    {0,             NULL              }
 };
 
 static PyType_Spec waiter_spec = {
@@ -155,9 +126,6 @@ static PyType_Spec waiter_spec = {
 };
 
 /* ---------------------------------------------------------------------------------------------------------- leading */
-
-#define FIRST_OBJECT(lead) (&(lead)->selector)
-#define LAST_OBJECT(lead) (&(lead)->shelter)
 
 static PyMemberDef reactor_members[] = {
     {"_selector", T_OBJECT_EX, offsetof(ReactorBase, selector), 0, NULL},
@@ -180,60 +148,13 @@ static PyMemberDef reactor_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-static PyObject *
-reactor_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
-{
-    (void)args, (void)kwargs;
-    ReactorBase *self = (ReactorBase *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        return NULL;
-    }
-    for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
-        Py_INCREF(Py_None);
-        *object = Py_None;
-    }
-    return (PyObject *)self;
-}
-
-static int
-reactor_traverse(ReactorBase *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
-        Py_VISIT(*object);
-    }
-    return 0;
-}
-
-static int
-reactor_clear(ReactorBase *self)
-{
-    for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
-        Py_CLEAR(*object);
-    }
-    return 0;
-}
-
-static void
-reactor_dealloc(ReactorBase *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    reactor_clear(self);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
+HOLDER(ReactorBase, reactor, selector, shelter)
 
 /* Return whether the steps in C may serve. */
 static int
 is_usual(ReactorBase *self)
 {
-    for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
-        if (*object == NULL) {
-            return 0;
-        }
-    }
-    return is_quick_selector(self->selector);
+    return are_whole(&self->selector, reactor_count) && is_quick_selector(self->selector);
 }
 
 /* Return whether a queue has anything in it, or -1 with an exception. */
@@ -320,7 +241,7 @@ poll_once(ReactorBase *self, double seconds, Waiter *waiter)
         if (is_due || (waiter != NULL && waiter->done)) {
             seconds = 0;
         } else if (due < Py_HUGE_VAL) {
-            double until = due - now();
+            double until = due - monotonic();
             until = until > 0 ? until : 0;
             if (seconds < 0 || until < seconds) {
                 seconds = until;
@@ -340,7 +261,7 @@ poll_once(ReactorBase *self, double seconds, Waiter *waiter)
         }
         return -1;
     }
-    self->read_at = now();
+    self->read_at = monotonic();
     int failed = 0;
     for (int i = 0; i < count; i++) {
         failed = failed || run_callback(self, &events[i]);
@@ -417,7 +338,7 @@ lead(ReactorBase *self, Waiter *waiter, double deadline)
     while (!waiter->done && !waiter->interrupted && !self->closed) {
         double seconds = NO_END;
         if (deadline != NO_END) {
-            seconds = deadline - now();
+            seconds = deadline - monotonic();
             if (seconds <= 0) { /* poll once without blocking: get(timeout=0) must see results that have arrived */
                 return poll_once(self, 0, NULL);
             }
@@ -533,7 +454,7 @@ reactor_wait(ReactorBase *self, PyObject *const *args, Py_ssize_t count)
     if (failed || is_due < 0) {
         return NULL;
     }
-    if (!waiter->done && !waiter->interrupted && !self->closed && (deadline == NO_END || now() < deadline)) {
+    if (!waiter->done && !waiter->interrupted && !self->closed && (deadline == NO_END || monotonic() < deadline)) {
         Py_RETURN_NONE;
     }
     return PyBool_FromLong(waiter->done);
@@ -582,14 +503,9 @@ static PyMethodDef reactor_methods[] = {
 PyDoc_STRVAR(reactor_doc, "The state of a reactor that the steps in C and those in Python share.");
 
 static PyType_Slot reactor_slots[] = {
-    {Py_tp_doc,      (void *)reactor_doc},
-    {Py_tp_new,      reactor_new        },
-    {Py_tp_traverse, reactor_traverse   },
-    {Py_tp_clear,    reactor_clear      },
-    {Py_tp_dealloc,  reactor_dealloc    },
-    {Py_tp_members,  reactor_members    },
-    {Py_tp_methods,  reactor_methods    },
-    {0,              NULL               },
+    {Py_tp_doc,     (void *)reactor_doc},
+    HOLDER_SLOTS(reactor), {Py_tp_methods, reactor_methods    },
+    {0,             NULL               }
 };
 
 static PyType_Spec reactor_spec = {

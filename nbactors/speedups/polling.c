@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <stdint.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 typedef struct {
     PyObject_HEAD
@@ -66,14 +65,6 @@ selector_dealloc(SelectorBase *self)
     selector_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
-}
-
-double
-now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 int
@@ -139,7 +130,7 @@ look(SelectorBase *self, double seconds, Event *events)
     if (seconds == 0) {
         count = epoll_wait(self->epoll, found, MAX_EVENTS, 0);
     } else {
-        double until = now() + seconds;
+        double until = monotonic() + seconds;
         for (;;) {
             /* A handler whose signal has come before the sleep would run after it only. */
             if (PyErr_CheckSignals()) {
@@ -154,7 +145,7 @@ look(SelectorBase *self, double seconds, Event *events)
                 break;
             }
             if (seconds > 0) {
-                seconds = until - now();
+                seconds = until - monotonic();
                 seconds = seconds > 0 ? seconds : 0;
             }
         }
@@ -182,10 +173,10 @@ spin(SelectorBase *self, Event *events, int *polls, int *is_aside)
     if (count == 0) {
         double seconds = self->spin_s, aside = self->aside_s;
         Py_BEGIN_ALLOW_THREADS
-        double before = now(), until = before + seconds;
+        double before = monotonic(), until = before + seconds;
         for (;;) {
             sched_yield();
-            double after = now();
+            double after = monotonic();
             *is_aside = after - before > aside;
             if (*is_aside || after >= until) {
                 break;
@@ -218,7 +209,7 @@ select_briskly(SelectorBase *self, double seconds, Event *events)
         self->found_at_once = 1;
         return look(self, seconds, events);
     }
-    double began = now();
+    double began = monotonic();
     if (self->is_brisk && began > self->rests_until) {
         int polls, is_aside;
         int count = spin(self, events, &polls, &is_aside);
@@ -226,7 +217,7 @@ select_briskly(SelectorBase *self, double seconds, Event *events)
             self->found_at_once = polls == 1;
             return count;
         }
-        double then = now();
+        double then = monotonic();
         if (is_aside) {
             PyObject *time = PyFloat_FromDouble(then);
             PyObject *result = time == NULL ? NULL : PyObject_CallMethodOneArg((PyObject *)self, name_rest, time);
@@ -243,7 +234,7 @@ select_briskly(SelectorBase *self, double seconds, Event *events)
     }
     int count = look(self, seconds, events);
     if (count >= 0) {
-        double waited = now() - began;
+        double waited = monotonic() - began;
         self->found_at_once = waited < self->at_once_s;
         self->is_brisk = self->may_spin && waited < self->spin_s;
     }

@@ -12,9 +12,6 @@ typedef struct {
     long mask;
 } Event;
 
-/* The time of the monotonic clock, in seconds, as `time.monotonic` tells it. */
-double now(void);
-
 /* Do what `BriskSelector.select_briskly` does, or without `is_brisk` `look`. Returns how many events were found, or -1
  * with an exception. The selector is one that `is_quick_selector` has accepted. */
 int poll_selector(PyObject *selector, int is_brisk, double seconds, Event *events);
