@@ -1,4 +1,5 @@
 /* Answers: `AnswersBase`, the base of `Answers`. */
+#include "atoms.h"
 #include "connections.h"
 #include "jobs.h"
 #include "lanes.h"
@@ -63,8 +64,11 @@ answer_of(JobBase *job, PyObject *result)
 {
     PyObject *reply = NULL;
     int collects = PyGC_Disable();
-    PyObject *to_dump[] = {result, protocol};
-    PyObject *data = PyObject_Vectorcall(pickle_dumps, to_dump, 2, NULL);
+    PyObject *data = dump_atom(result);
+    if (data == NULL && !PyErr_Occurred()) {
+        PyObject *to_dump[] = {result, protocol};
+        data = PyObject_Vectorcall(pickle_dumps, to_dump, 2, NULL);
+    }
     if (data != NULL) {
         PyObject *fields[] = {field(job->message, layout_of(job->message)->number), data};
         reply = PyObject_Vectorcall((PyObject *)reply_type, fields, 2, NULL);

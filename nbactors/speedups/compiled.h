@@ -17,6 +17,7 @@
 /* Each adds what its file has to the module. Returns 0, or -1 with an exception. */
 int add_answers(PyObject *module);
 int add_arrivals(PyObject *module);
+int add_atoms(PyObject *module);
 int add_calls(PyObject *module);
 int add_connections(PyObject *module);
 int add_handles(PyObject *module);

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 __all__ = ["ConnectionBase", "ReactorBase", "SelectorBase", "compiled", "why_not"]
 
-VERSION = 3
+VERSION = 4
 """The version of `module.c` that the code in Python fits. A module of another one was built from another source."""
 
 

@@ -87,6 +87,12 @@ waiter_finish(Waiter *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+waiter_ready(Waiter *self, PyObject *Py_UNUSED(thing))
+{
+    return waiter_finish(self, NULL);
+}
+
+static PyObject *
 waiter_interrupt(Waiter *self, PyObject *Py_UNUSED(ignored))
 {
     self->interrupted = 1;
@@ -106,6 +112,7 @@ waiter_interrupt(Waiter *self, PyObject *Py_UNUSED(ignored))
 static PyMethodDef waiter_methods[] = {
     {"finish",    (PyCFunction)waiter_finish,    METH_NOARGS, NULL},
     {"interrupt", (PyCFunction)waiter_interrupt, METH_NOARGS, NULL},
+    {"ready",     (PyCFunction)waiter_ready,     METH_O,      NULL},
     {"rouse",     (PyCFunction)waiter_rouse,     METH_NOARGS, NULL},
     {NULL,        NULL,                          0,           NULL},
 };

@@ -1,7 +1,7 @@
 /* The module of the compiled part. */
 #include "compiled.h"
 
-#define VERSION 3 /* what `speedups/form.py` expects; raised with each change of a function or an attribute */
+#define VERSION 4 /* what `speedups/form.py` expects; raised with each change of a function or an attribute */
 
 PyDoc_STRVAR(module_doc, "The compiled part of the path of a call, see `nbactors.speedups`.");
 
@@ -14,8 +14,8 @@ static struct PyModuleDef definition = {
 
 /* What the files have, in the order of their names. */
 static int (*const add[])(PyObject *) = {
-    add_answers, add_arrivals, add_calls,   add_connections, add_handles, add_jobs,
-    add_lanes,   add_leading,  add_methods, add_polling,     add_replies,
+    add_answers, add_arrivals, add_atoms,   add_calls,   add_connections, add_handles,
+    add_jobs,    add_lanes,    add_leading, add_methods, add_polling,     add_replies,
 };
 
 PyMODINIT_FUNC

@@ -1,8 +1,8 @@
 /* The usual case of an answer: one small value for a call whose result perhaps one listener waits for. */
 #include "calls.h"
 
-static PyObject *name_children, *name_data, *name_finish, *name_in_flight, *name_news, *name_number, *name_ready,
-    *name_waiting, *name_watchers;
+static PyObject *name_answered, *name_children, *name_data, *name_finish, *name_in_flight, *name_news, *name_number,
+    *name_ready, *name_waiting, *name_watchers;
 
 /* Tell the listener of an entry, if there is one, and remove it. Returns 0, or -1 with an exception: then it stays. */
 static int
@@ -237,17 +237,50 @@ settle(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     return PyBool_FromLong(done);
 }
 
+PyDoc_STRVAR(tell_doc,
+             "tell_answered(connection): do what `Replies.after_batch` does. Return False, with nothing done, if this\n"
+             "is not the usual case. The leader's thread.");
+
+static PyObject *
+tell_answered(PyObject *Py_UNUSED(module), PyObject *connection)
+{
+    PyObject *flight = PyObject_GetAttr(connection, name_in_flight);
+    if (flight == NULL || Py_TYPE(flight) != flight_class.type) {
+        Py_XDECREF(flight);
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    PyObject *target = AT(flight, flight_class.answered), *told = Py_None;
+    if (target != NULL && target != Py_None) {
+        Py_INCREF(target);
+        told = PyObject_CallMethodOneArg(target, name_answered, connection);
+        /* Cleared last, so that an asynchronous exception does not lose the call. */
+        if (told != NULL && AT(flight, flight_class.answered) == target) {
+            Py_DECREF(exchange(flight, flight_class.answered, Py_None));
+        }
+        Py_XDECREF(told);
+        Py_DECREF(target);
+    }
+    Py_DECREF(flight);
+    if (told == NULL) {
+        return NULL;
+    }
+    Py_RETURN_TRUE;
+}
+
 static PyMethodDef functions[] = {
-    {"settle", (PyCFunction)(void (*)(void))settle, METH_FASTCALL, settle_doc},
-    {NULL,     NULL,                                0,             NULL      },
+    {"settle",        (PyCFunction)(void (*)(void))settle, METH_FASTCALL, settle_doc},
+    {"tell_answered", tell_answered,                       METH_O,        tell_doc  },
+    {NULL,            NULL,                                0,             NULL      },
 };
 
 int
 add_replies(PyObject *module)
 {
-    if (intern(&name_children, "children") || intern(&name_data, "data") || intern(&name_finish, "finish") ||
-        intern(&name_in_flight, "in_flight") || intern(&name_news, "news") || intern(&name_number, "number") ||
-        intern(&name_ready, "ready") || intern(&name_waiting, "waiting") || intern(&name_watchers, "watchers")) {
+    if (intern(&name_answered, "answered") || intern(&name_children, "children") || intern(&name_data, "data") ||
+        intern(&name_finish, "finish") || intern(&name_in_flight, "in_flight") || intern(&name_news, "news") ||
+        intern(&name_number, "number") || intern(&name_ready, "ready") || intern(&name_waiting, "waiting") ||
+        intern(&name_watchers, "watchers")) {
         return -1;
     }
     return PyModule_AddFunctions(module, functions);

@@ -13,6 +13,7 @@ from nbactors.local.reactor.blame import place
 from nbactors.local.wire import failures, messages
 from nbactors.object_ref import ObjectRef
 from nbactors.pickling import pickling
+from nbactors.speedups.caller import load_atom
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -191,6 +192,10 @@ class Values:
             RaySystemError: The value cannot be unpickled in this process.
         """
         __tracebackhide__ = True
+        if load_atom is not None:
+            value = load_atom(entry)
+            if value is not NotImplemented:
+                return value
         if entry.state != READY:
             self._unread.read(entry)
             raise failures.decode(entry.data)

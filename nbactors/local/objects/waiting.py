@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,7 @@ from nbactors.local.objects.object_life import READY
 from nbactors.local.objects.splitting import split
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.object_ref import ObjectRef
+from nbactors.speedups.caller import load_atoms
 
 if TYPE_CHECKING:
     from nbactors.local.membership import Membership
@@ -35,18 +37,14 @@ class Noting(Protocol):
     def begin(self, kind: str, start: float) -> None:
         """Note that this thread is about to wait."""
 
-    def end(self) -> None:
-        """Note that this thread waits no more. Idempotent."""
+    def end(self, kind: str, start: float) -> None:
+        """Note that this thread waits no more."""
 
 
 class OneWaiter(Waiter):
-    """A waiter that is done when its entry or stream is ready. `Waiting.visit` may interrupt the main thread's."""
+    """A waiter that is done when its entry or stream is `ready`. `Waiting.visit` may interrupt the main thread's."""
 
     __slots__ = ()
-
-    def ready(self, entry: Entry | None) -> None:
-        """End the wait. Called by an entry, or by a stream with None."""
-        self.finish()
 
 
 class Watcher(OneWaiter):
@@ -170,10 +168,11 @@ class Waiting:
                 except ValueError:  # an asynchronous exception came before it was added
                     pass
         load = self._values.load
-        values = []
+        values = [] if load_atoms is None else load_atoms(entries)
         try:
-            for entry in entries:  # no comprehension: its frame would show in the traceback of an error
-                values.append(load(entry))  # noqa: PERF401
+            # No comprehension: its frame would show in the traceback of an error.
+            for entry in islice(entries, len(values), None):
+                values.append(load(entry))
         except BaseException:
             self._unread.read_all(entries)
             raise
@@ -212,7 +211,8 @@ class Waiting:
         """Do what `get` does, for one reference: the most frequent case."""
         __tracebackhide__ = True
         if entry.state < READY:
-            entry.request()
+            if self._references.borrows:
+                entry.request()
             waiter = OneWaiter()
             if entry.add_waiter(waiter):
                 try:
@@ -334,7 +334,7 @@ class Waiting:
                 self._wait_for_long(waiter, start, timeout, on_block)
         finally:
             if noted is not None:
-                noted.end()
+                noted.end(kind, start)
 
     def _visit_in(self, waiter: Waiter, start: float, timeout: float | None) -> None:
         """Run the callbacks of `visit` that have ended a wait, and wait on."""

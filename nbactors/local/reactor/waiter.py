@@ -42,6 +42,10 @@ else:
             self.done = True
             self.rouse()
 
+        def ready(self, thing: object) -> None:
+            """Do what `finish` does. Called by what is waited for, of which this waiter is a listener."""
+            self.finish()
+
         def interrupt(self) -> None:
             """End the wait although the event has not happened. In the thread's signal handler, or by `ThreadWaits`."""
             self.interrupted = True

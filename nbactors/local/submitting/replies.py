@@ -9,7 +9,7 @@ from nbactors.local.objects.held import Held
 from nbactors.local.submitting import lineage
 from nbactors.local.wire import failures, ids, messages
 from nbactors.pickling import pickling
-from nbactors.speedups.caller import settle
+from nbactors.speedups.caller import settle, tell_answered
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -117,6 +117,8 @@ class Replies:
     @staticmethod
     def after_batch(connection: Connection) -> None:
         """Tell the target that the worker has room for more calls, once for all answers of a batch."""
+        if tell_answered is not None and tell_answered(connection):
+            return
         in_flight: InFlight = connection.in_flight
         target = in_flight.answered
         if target is not None:

@@ -34,13 +34,17 @@ class Waits:
 
     def begin(self, kind: str, start: float) -> None:
         """Note that this thread is about to wait, in "ray.get" or "ray.wait"."""
-        self._open[get_ident()] = (kind, start, self._current())
+        job = self._current()
+        if job is not None:
+            self._open[get_ident()] = (kind, start, job)
 
-    def end(self) -> None:
-        """Note that this thread waits no more. Idempotent."""
-        wait = self._open.pop(get_ident(), None)
-        if wait is not None and monotonic() - wait[1] >= SHORT_S:
-            self._record(*wait, monotonic())
+    def end(self, kind: str, start: float) -> None:
+        """Note that this thread waits no more. The arguments are those of `begin`."""
+        if self._open:
+            self._open.pop(get_ident(), None)
+        now = monotonic()
+        if now - start >= SHORT_S:
+            self._record(kind, start, self._current(), now)
 
     def _record(self, kind: str, start: float, job: Any, now: float) -> None:
         if job is None:

@@ -10,6 +10,7 @@ import pytest
 from members import Session, acting_as, settle, tied
 from played_worker import PlayedWorker
 
+from nbactors.local.objects import values, waiting
 from nbactors.local.submitting import actor_link, pending_call, replies, task_queue
 from nbactors.speedups import compiled
 
@@ -35,6 +36,9 @@ def do_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
         (pending_call, "go_out"),
         (task_queue, "send_task"),
         (replies, "settle"),
+        (replies, "tell_answered"),
+        (values, "load_atom"),
+        (waiting, "load_atoms"),
     ):
         monkeypatch.setattr(module, name, None)
 

@@ -396,6 +396,38 @@ def test_stand_ins_are_not_the_usual_case(session: Session, link: LocalActorLink
     assert not session.pending_calls()
 
 
+def test_the_target_is_told_quickly_of_answers(
+    session: Session, worker: PlayedWorker, link: LocalActorLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.call(link, "method")
+    _, connection = only(session)
+    flight, told = connection.in_flight, []
+
+    class Answered:
+        def answered(self, connection: Connection) -> None:
+            told.append(connection)
+            if len(told) == 1:
+                raise KeyError("first")
+            if len(told) == 3:
+                flight.answered = link
+
+    assert compiled.tell_answered(connection)
+    assert told == []
+    target = flight.answered = Answered()
+    with pytest.raises(KeyError, match="first"):
+        compiled.tell_answered(connection)
+    assert flight.answered is target
+    assert compiled.tell_answered(connection)
+    assert flight.answered is None
+    flight.answered = target
+    assert compiled.tell_answered(connection)
+    assert flight.answered is link
+    assert told == [connection] * 3
+    assert not compiled.tell_answered(object())
+    del flight.answered
+    assert compiled.tell_answered(connection)
+
+
 def test_wrong_arguments_are_refused() -> None:
     for function in (
         compiled.submit,
