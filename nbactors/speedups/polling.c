@@ -11,7 +11,8 @@ typedef struct {
     PyObject *keys; /* a dict with a SelectorKey for each descriptor */
     int epoll;      /* -1: the steps in Python poll */
     char may_spin, is_brisk, found_at_once;
-    double rests_until, spin_s, aside_s, at_once_s, longest_s;
+    int skips, last_skips, most_skips;
+    double rests_until, glance_s, spin_s, aside_s, at_once_s, longest_s;
 } SelectorBase;
 
 static PyTypeObject *selector_type;
@@ -24,6 +25,10 @@ static PyMemberDef members[] = {
     {"_is_brisk", T_BOOL, offsetof(SelectorBase, is_brisk), 0, NULL},
     {"found_at_once", T_BOOL, offsetof(SelectorBase, found_at_once), 0, NULL},
     {"_rests_until", T_DOUBLE, offsetof(SelectorBase, rests_until), 0, NULL},
+    {"_skips", T_INT, offsetof(SelectorBase, skips), 0, NULL},
+    {"_last_skips", T_INT, offsetof(SelectorBase, last_skips), 0, NULL},
+    {"_most_skips", T_INT, offsetof(SelectorBase, most_skips), 0, NULL},
+    {"_glance_s", T_DOUBLE, offsetof(SelectorBase, glance_s), 0, NULL},
     {"_spin_s", T_DOUBLE, offsetof(SelectorBase, spin_s), 0, NULL},
     {"_aside_s", T_DOUBLE, offsetof(SelectorBase, aside_s), 0, NULL},
     {"_at_once_s", T_DOUBLE, offsetof(SelectorBase, at_once_s), 0, NULL},
@@ -160,10 +165,10 @@ look(SelectorBase *self, double seconds, Event *events)
     return self->keys == NULL ? 0 : take(self, found, count, events);
 }
 
-/* Poll without sleeping for at most `spin_s`, and yield the processor after each poll. `is_aside` is set if the
- * processor came back later than after `aside_s`, which ends the spinning. */
+/* Poll without sleeping for at most some seconds. If it `yields` the processor after each poll, `is_aside` is set if
+ * the processor came back later than after `aside_s`, which ends the spinning. */
 static int
-spin(SelectorBase *self, Event *events, int *polls, int *is_aside)
+spin(SelectorBase *self, double seconds, int yields, Event *events, int *polls, int *is_aside)
 {
     struct epoll_event found[MAX_EVENTS];
     int epoll = self->epoll, error = 0;
@@ -171,13 +176,15 @@ spin(SelectorBase *self, Event *events, int *polls, int *is_aside)
     *polls = 1;
     *is_aside = 0;
     if (count == 0) {
-        double seconds = self->spin_s, aside = self->aside_s;
+        double aside = self->aside_s;
         Py_BEGIN_ALLOW_THREADS
         double before = monotonic(), until = before + seconds;
         for (;;) {
-            sched_yield();
+            if (yields) {
+                sched_yield();
+            }
             double after = monotonic();
-            *is_aside = after - before > aside;
+            *is_aside = yields && after - before > aside;
             if (*is_aside || after >= until) {
                 break;
             }
@@ -202,6 +209,26 @@ spin(SelectorBase *self, Event *events, int *polls, int *is_aside)
     return self->keys == NULL ? 0 : take(self, found, count, events);
 }
 
+/* Do what `_glance` does. Returns the number of events, or -1 with an exception. */
+static int
+glance(SelectorBase *self, Event *events, int *polls)
+{
+    if (self->skips > 0) {
+        self->skips--;
+        return 0;
+    }
+    int is_aside;
+    int count = spin(self, self->glance_s, 0, events, polls, &is_aside);
+    if (count > 0) {
+        self->last_skips = 0;
+    } else {
+        int twice = 2 * self->last_skips;
+        self->last_skips = twice == 0 ? 1 : twice < self->most_skips ? twice : self->most_skips;
+        self->skips = self->last_skips;
+    }
+    return count;
+}
+
 static int
 select_briskly(SelectorBase *self, double seconds, Event *events)
 {
@@ -210,9 +237,10 @@ select_briskly(SelectorBase *self, double seconds, Event *events)
         return look(self, seconds, events);
     }
     double began = monotonic();
-    if (self->is_brisk && began > self->rests_until) {
-        int polls, is_aside;
-        int count = spin(self, events, &polls, &is_aside);
+    if (self->is_brisk) {
+        int polls = 0, is_aside = 0;
+        int count = began > self->rests_until ? spin(self, self->spin_s, 1, events, &polls, &is_aside)
+                                              : glance(self, events, &polls);
         if (count) {
             self->found_at_once = polls == 1;
             return count;

@@ -537,6 +537,38 @@ def test_spinning_ends_when_the_processor_was_taken(watched):
     assert watched.selector._rests_until > monotonic()
 
 
+def test_a_selector_that_rests_glances_and_then_skips_waits_as_the_steps_in_python(watched):
+    def rest(seconds: float) -> None:
+        watched.spin_for(0.001)
+        watched.selector._rests_until = monotonic() + 1000
+        watched.selector._glance_s = seconds
+
+    def select(timeout: float) -> bool:
+        rest(0.003)
+        began = monotonic()
+        before = watched.selector._skips
+        assert watched.select(timeout) == []
+        assert monotonic() - began >= timeout
+        return bool(before == 0)
+
+    assert [next(n for n in itertools.count() if select(0.01)) for _ in range(4)] == [0, 1, 2, 4]
+    watched.selector._last_skips, watched.selector._skips = 48, 0
+    assert select(0.02)
+    assert watched.selector._skips == 64
+    watched.selector._skips = 0
+    os.write(watched.writer, b"x")
+    rest(10.0)
+    assert watched.select(None)
+    assert watched.selector.found_at_once
+    os.read(watched.reader, 1)
+    assert (watched.selector._skips, watched.selector._last_skips) == (0, 0)
+    rest(10.0)
+    writer = threading.Thread(target=os.write, args=(watched.writer, b"x"))
+    writer.start()  # it needs the GIL, which a glance does not keep
+    assert watched.select(10.0)
+    writer.join()
+
+
 # ------------------------------------------------------------------------------------------------------------- waiting
 
 ATTRIBUTES = [

@@ -9,6 +9,11 @@ After each poll the spinning thread yields the processor: otherwise processes th
 from running. If another process then keeps the processor, the cores are busy: the thread sleeps at once, and the
 selector does not spin for a while. The scheduler runs a sleeping thread soon after its event comes, but one that has
 used much processor time late.
+
+In that while the selector *glances*: it polls for at most `GLANCE_S`, without yielding. If the other side of a call
+runs on another core just now, its message comes in that time, and neither side sleeps: to wake up a thread of another
+core takes longer than the call. If the other side needs this core, a glance finds nothing. Then the next waits are
+without one: one wait, then two, then four, up to `MOST_SKIPS`. So glances cost little where they do not help.
 """
 
 from __future__ import annotations
@@ -31,6 +36,12 @@ PUSHED_ASIDE_S = 0.001
 REST_S = 0.1
 LONGEST_REST_S = 3.2
 """For how long, in seconds, the selector does not spin after that: the first time, and at most if it happens again."""
+
+GLANCE_S = 0.00005
+"""A glance takes at most this long, in seconds."""
+
+MOST_SKIPS = 64
+"""So many waits, at most, are without a glance after one that has found nothing."""
 
 AGAIN_S = 1.0
 """A thread that is pushed aside again within this time, in seconds, after its rest, rests twice as long."""
@@ -71,6 +82,11 @@ class BriskSelector(SelectorBase, selectors.DefaultSelector):
         self._is_brisk = False
         self._rests_until = 0.0
         self._rest_s = REST_S
+        self._skips = 0
+        """How many of the next waits are without a glance."""
+        self._last_skips = 0
+        """What `_skips` was after the last glance."""
+        self._glance_s, self._most_skips = GLANCE_S, MOST_SKIPS
         self._spin_s, self._aside_s, self._at_once_s, self._longest_s = SPIN_S, PUSHED_ASIDE_S, AT_ONCE_S, LONGEST_S
         poller: Any = getattr(self, "_selector", None)
         self._poller = poller if hasattr(select, "epoll") and isinstance(poller, select.epoll) else None
@@ -142,8 +158,12 @@ class BriskSelector(SelectorBase, selectors.DefaultSelector):
             self.found_at_once = True
             return look(timeout)
         began = now = monotonic()
-        if self._is_brisk and now > self._rests_until:
-            events, looks, is_pushed_aside = self._spin()
+        if self._is_brisk:
+            is_pushed_aside = False
+            if now > self._rests_until:
+                events, looks, is_pushed_aside = self._spin()
+            else:
+                events, looks = self._glance(now)
             if events:
                 self.found_at_once = looks == 1
                 return events
@@ -174,6 +194,23 @@ class BriskSelector(SelectorBase, selectors.DefaultSelector):
             if now - latest > PUSHED_ASIDE_S:
                 return [], looks, True
         return [], looks, False
+
+    def _glance(self, now: float) -> tuple[list[tuple[selectors.SelectorKey, int]], int]:
+        """Poll for up to `GLANCE_S`, unless it is not worth it. Return the events, and the number of polls."""
+        if self._skips:
+            self._skips -= 1
+            return [], 0
+        until = now + GLANCE_S
+        looks = 0
+        while now < until:
+            events = self.look(0)
+            looks += 1
+            if events:
+                self._last_skips = 0
+                return events, looks
+            now = monotonic()
+        self._skips = self._last_skips = min(2 * self._last_skips, MOST_SKIPS) or 1
+        return [], looks
 
     def close(self) -> None:
         """Close the selector. A thread that polls it later fails, and polls no other file of the same number."""

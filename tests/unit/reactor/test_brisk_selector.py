@@ -15,6 +15,7 @@ import pytest
 from nbactors.local.reactor import brisk_selector
 from nbactors.local.reactor.brisk_selector import (
     AGAIN_S,
+    GLANCE_S,
     PUSHED_ASIDE_S,
     REST_S,
     SPIN_S,
@@ -176,6 +177,88 @@ def test_the_selector_rests_longer_each_time_that_it_is_pushed_aside_again(selec
     now += 2 * AGAIN_S
     selector._rest(now)
     assert selector._rests_until - now == pytest.approx(REST_S)
+
+
+def rest(selector: BriskSelector) -> None:
+    """Have the selector rest, after a short wait."""
+    selector._rests_until = monotonic() + NEVER_S
+    selector._is_brisk = selector._may_spin
+
+
+def count_looks(selector: BriskSelector, monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """Return a list of the timeouts of the polls to come."""
+    looks: list[float | None] = []
+
+    def look(timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        looks.append(timeout)
+        return BriskSelector.look(selector, timeout)
+
+    monkeypatch.setattr(selector, "look", look)
+    return looks
+
+
+@pytest.mark.usefixtures("no_time_passes")
+def test_a_selector_that_rests_glances_and_does_not_give_way(selector, pipe, between_looks, monkeypatch):
+    rest(selector)
+    between_looks(lambda: pytest.fail("it gives way"))
+    looks = count_looks(selector, monkeypatch)
+    assert selector.select_briskly(LONG_S) == []
+    assert set(looks[:-1]) == {0}
+    assert looks[-1] > 0
+    assert 2 <= len(looks) <= 1 + GLANCE_S / 1e-6
+
+
+@pytest.mark.usefixtures("no_time_passes")
+@pytest.mark.parametrize("first", [1, 3])
+def test_a_glance_finds_what_comes_meanwhile(selector, pipe, monkeypatch, first: int):
+    rest(selector)
+    looks = itertools.count(1)
+
+    def look(timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if next(looks) == first:
+            pipe.write()
+        return BriskSelector.look(selector, timeout)
+
+    monkeypatch.setattr(selector, "look", look)
+    assert selector.select_briskly(NEVER_S)
+    assert selector.found_at_once == (first == 1)
+
+
+def test_after_glances_that_find_nothing_ever_more_waits_are_without_one(selector, pipe, monkeypatch):
+    looks = count_looks(selector, monkeypatch)
+
+    def glances() -> bool:
+        rest(selector)
+        looks.clear()
+        assert selector.select_briskly(2 * SPIN_S) == []
+        return len(looks) > 1
+
+    skipped = [next(n for n in itertools.count() if glances()) for _ in range(9)]
+    assert skipped == [0, 1, 2, 4, 8, 16, 32, 64, 64]
+    selector._skips = 0
+    pipe.write()
+    rest(selector)
+    assert selector.select_briskly(NEVER_S)
+    pipe.read()
+    assert [next(n for n in itertools.count() if glances()) for _ in range(3)] == [0, 1, 2]
+
+
+def test_the_selector_does_not_glance_after_a_long_wait(selector, pipe, monkeypatch):
+    rest(selector)
+    assert selector.select_briskly(LONG_S) == []
+    looks = count_looks(selector, monkeypatch)
+    selector._skips = 0
+    assert selector.select_briskly(LONG_S) == []
+    assert len(looks) == 1
+
+
+@pytest.mark.parametrize("selector", ["with one processor"], indirect=True)
+def test_the_selector_never_glances_on_one_processor(selector, pipe, monkeypatch):
+    wait_shortly(selector, pipe)
+    rest(selector)
+    looks = count_looks(selector, monkeypatch)
+    assert selector.select_briskly(LONG_S) == []
+    assert len(looks) == 1
 
 
 @pytest.mark.parametrize("selector", ["with one processor"], indirect=True)
