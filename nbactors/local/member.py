@@ -131,7 +131,7 @@ class Process:
         )
         objects.references.borrows = current.inherits()
         self.recorder = recorder = Recorder(reactor, node)
-        self.waits = objects.waiting.noted = Waits(recorder, self.calling_job)
+        self.waits = objects.waiting.noted = Waits(recorder)
         store.tell_moves(recorder.add_move)
         self._pending_events = pending = PendingEvents(process_id, recorder, self.pending_calls)
         recorder.sources.append(pending.live)
@@ -276,10 +276,6 @@ class Process:
             return job, job.message.origin if job is not None else 0
         cell = calling_cell.current()
         return None, self.job_number << 32 | cell if cell else 0
-
-    def calling_job(self) -> Any:
-        """Return the calling code's job, None for none. Any thread."""
-        return None if self.current_call is None else self.current_call()
 
     def origin(self) -> int:
         """Return the origin of calls that the calling code makes. Any thread."""

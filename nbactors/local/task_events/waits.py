@@ -24,17 +24,21 @@ class Waits:
 
     Args:
         recorder: Gets the waits of the driver's own code.
-        current: Returns the job that the calling code belongs to, None for the driver's code.
+
+    Attributes:
+        current_job: Set in a worker: returns the job that the calling code belongs to, None for none.
     """
 
-    def __init__(self, recorder: Recorder, current: Callable[[], Any]) -> None:
+    def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._current = current
+        self.current_job: Callable[[], Any] | None = None
         self._open: dict[int, tuple[str, float, Any]] = {}
 
     def begin(self, kind: str, start: float) -> None:
         """Note that this thread is about to wait, in "ray.get" or "ray.wait"."""
-        job = self._current()
+        if self.current_job is None:
+            return
+        job = self.current_job()
         if job is not None:
             self._open[get_ident()] = (kind, start, job)
 
@@ -44,7 +48,7 @@ class Waits:
             self._open.pop(get_ident(), None)
         now = monotonic()
         if now - start >= SHORT_S:
-            self._record(kind, start, self._current(), now)
+            self._record(kind, start, None if self.current_job is None else self.current_job(), now)
 
     def _record(self, kind: str, start: float, job: Any, now: float) -> None:
         if job is None:

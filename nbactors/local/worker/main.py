@@ -80,7 +80,7 @@ class Worker:
         )
         ForkHooks(executor.hosted, executor.performer, executor.answers, executor.output, executor.give_signals_back)
         executor.on_named = self._name_output
-        process.current_call = executor.current_job
+        process.current_call = process.waits.current_job = executor.current_job
         process.on_caller, process.on_caller_gone = executor.on_caller, executor.on_caller_gone
 
     def run(self, readers: tuple[int, int]) -> None:
