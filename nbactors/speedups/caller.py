@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING
 
 from nbactors.speedups.form import compiled
 
-__all__ = ["begin", "go_out", "know", "send_task", "settle", "submit"]
+__all__ = ["begin", "go_out", "know", "know_tasks", "send_tasks", "settle", "submit", "submit_task"]
 
 if TYPE_CHECKING or compiled is not None:
-    from nbactors.speedups._compiled import begin, go_out, know, send_task, settle, submit
+    from nbactors.speedups._compiled import (
+        begin,
+        go_out,
+        know,
+        know_tasks,
+        send_tasks,
+        settle,
+        submit,
+        submit_task,
+    )
 else:
-    begin = go_out = know = send_task = settle = submit = None
+    begin = go_out = know = know_tasks = send_tasks = settle = submit = submit_task = None

@@ -339,7 +339,6 @@ class LocalEngine(Engine):
     def submit_task(
         self, function: FunctionMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
     ) -> Any:
-        self.process.node.check()
         return self.process.tasks.submit(function, args, kwargs, options)
 
     def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 from members import Session, acting_as, settle, tied
 from played_worker import PlayedWorker
 
-from nbactors.local.submitting import actor_link, pending_call, replies, task_queue
+from nbactors.local.submitting import actor_link, pending_call, replies, task_queue, tasks
 from nbactors.speedups import compiled
 
 
@@ -33,7 +33,8 @@ def do_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
         (actor_link, "submit"),
         (pending_call, "begin"),
         (pending_call, "go_out"),
-        (task_queue, "send_task"),
+        (task_queue, "send_tasks"),
+        (tasks, "submit_task"),
         (replies, "settle"),
     ):
         monkeypatch.setattr(module, name, None)
