@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nbactors.speedups.form import compiled
 
-__all__ = ["begin", "go_out", "know", "know_tasks", "send_tasks", "settle", "submit", "submit_task"]
+__all__ = ["begin", "go_out", "know", "know_tasks", "send_tasks", "settle", "split_one", "submit", "submit_task"]
 
 if TYPE_CHECKING or compiled is not None:
     from nbactors.speedups._compiled import (
@@ -16,8 +16,9 @@ if TYPE_CHECKING or compiled is not None:
         know_tasks,
         send_tasks,
         settle,
+        split_one,
         submit,
         submit_task,
     )
 else:
-    begin = go_out = know = know_tasks = send_tasks = settle = submit = submit_task = None
+    begin = go_out = know = know_tasks = send_tasks = settle = split_one = submit = submit_task = None

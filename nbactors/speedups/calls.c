@@ -7,7 +7,7 @@ EntryClass entry_class;
 CallClass call_class;
 FlightClass flight_class;
 QueueClass queue_class;
-static RefClass ref_class;
+RefClass ref_class;
 PyTypeObject *waiting_type, *answer_type;
 PyObject *run_type;
 static LinkClass link_class;

@@ -54,6 +54,7 @@ extern EntryClass entry_class;
 extern CallClass call_class;
 extern FlightClass flight_class;
 extern QueueClass queue_class;
+extern RefClass ref_class;
 extern PyTypeObject *waiting_type, *answer_type;
 extern PyObject *run_type;
 

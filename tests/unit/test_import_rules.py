@@ -108,7 +108,7 @@ local.submitting          : pickling local.task_events local.objects local.conne
 local.task_events         : byte_sizes local.reactor local.wire frontend limits views
 local.objects             : pickling local.connections local.store local.reactor local.cgroups local.current
                             local.membership
-                            local.wire engine exceptions frontend object_ref object_ref_generator views
+                            local.wire engine exceptions frontend object_ref object_ref_generator speedups views
 local.connections         : local.reactor local.membership local.sockets local.wire exceptions speedups version
                                                                                                               + msgspec
 local.environment         : pickling local.installation local.packages local.wire runtime_env
