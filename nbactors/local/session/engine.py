@@ -152,13 +152,14 @@ class LocalEngine(Engine):
         try:
             return self.process.objects.waiting.wait(refs, num_returns, timeout)
         finally:
-            self._end_wait()
+            if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
+                self._await_lines()
 
     def unready_set(self) -> UnreadySet:
         return Arrivals(self.process.objects.waiting, self._end_wait)
 
     def _end_wait(self) -> None:
-        """Await the lines that go to a stream which a block of the user's code redirects. `get` has this inline."""
+        """Await the lines that go to a stream which the user's code redirects. `get` and `wait` have this inline."""
         if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
             self._await_lines()
 

@@ -140,9 +140,9 @@ class Tasks:
             if kind.timeout_s is not None:
                 call.limit(reactor, kind.timeout_s)
             kind.queue.submit(call)
-        if kind.has_events and not events.recorder.is_armed:
+        if not events.recorder.is_armed and kind.has_events:
             events.recorder.arm()
-        if kind.queue.asked and (len(self._queues) > 1 or len(self._queues.get(export.key, ())) > 1):
+        if self.waiting and kind.queue.asked and (len(self._queues) > 1 or len(self._queues.get(export.key, ())) > 1):
             self._return_idle(kind.queue)
         return result
 
