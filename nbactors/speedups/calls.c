@@ -8,7 +8,8 @@ CallClass call_class;
 FlightClass flight_class;
 QueueClass queue_class;
 RefClass ref_class;
-PyTypeObject *waiting_type, *answer_type;
+WaitingClass waiting_class;
+AnswerClass answer_class;
 PyObject *run_type;
 static LinkClass link_class;
 static TurnsClass turns_class;
@@ -80,6 +81,16 @@ static const Slot queue_slots[] = {
     {"calls", &queue_class.calls},
     {NULL,    NULL              }
 };
+static const Slot waiting_slots[] = {
+    {"news",     &waiting_class.news    },
+    {"watchers", &waiting_class.watchers},
+    {NULL,       NULL                   }
+};
+static const Slot answer_slots[] = {
+    {"data",   &answer_class.data  },
+    {"number", &answer_class.number},
+    {NULL,     NULL                }
+};
 static const Slot ref_slots[] = {
     {"_entry", &ref_class.entry},
     {NULL,     NULL            }
@@ -107,18 +118,18 @@ know(PyObject *Py_UNUSED(module), PyObject *const *classes, Py_ssize_t count)
         PyTypeObject **type;
         const Slot *slots;
     } known[] = {
-        {&entry_class.type,              entry_slots },
-        {&waiting_type,                  NULL        },
-        {&flight_class.type,             flight_slots},
-        {&call_class.type,               call_slots  },
-        {&queue_class.type,              queue_slots },
-        {&turns_class.type,              turns_slots },
-        {&link_class.type,               link_slots  },
-        {&ref_class.type,                ref_slots   },
-        {(PyTypeObject **)&message_type, NULL        },
-        {(PyTypeObject **)&run_type,     NULL        },
-        {&answer_type,                   NULL        },
-        {&method_type,                   NULL        },
+        {&entry_class.type,              entry_slots  },
+        {&waiting_class.type,            waiting_slots},
+        {&flight_class.type,             flight_slots },
+        {&call_class.type,               call_slots   },
+        {&queue_class.type,              queue_slots  },
+        {&turns_class.type,              turns_slots  },
+        {&link_class.type,               link_slots   },
+        {&ref_class.type,                ref_slots    },
+        {(PyTypeObject **)&message_type, NULL         },
+        {(PyTypeObject **)&run_type,     NULL         },
+        {&answer_class.type,             answer_slots },
+        {&method_type,                   NULL         },
     };
     if (count != sizeof known / sizeof *known) {
         PyErr_SetString(PyExc_TypeError, "know() takes one class of each kind");

@@ -41,6 +41,16 @@ typedef struct {
     Py_ssize_t entry;
 } RefClass;
 
+typedef struct {
+    PyTypeObject *type;
+    Py_ssize_t news, watchers;
+} WaitingClass;
+
+typedef struct {
+    PyTypeObject *type;
+    Py_ssize_t data, number;
+} AnswerClass;
+
 /* Where the attribute of a name is to be noted; the last one of an array has no name. */
 typedef struct {
     const char *name;
@@ -55,7 +65,8 @@ extern CallClass call_class;
 extern FlightClass flight_class;
 extern QueueClass queue_class;
 extern RefClass ref_class;
-extern PyTypeObject *waiting_type, *answer_type;
+extern WaitingClass waiting_class;
+extern AnswerClass answer_class;
 extern PyObject *run_type;
 
 /* The states of an object and of a call, see `object_life.py` and `call_life.py`. Small numbers are one object each. */

@@ -388,6 +388,19 @@ def test_an_entry_without_an_attribute_does_no_harm(session: Session, link: Loca
     assert (call.state == FINISHED) == settled
 
 
+@pytest.mark.parametrize("name", ["news", "watchers"])
+def test_waits_without_an_attribute_do_no_harm(session: Session, link: LocalActorLink, name: str) -> None:
+    submit(session, link)
+    call, connection = only(session)
+    waiting = session.objects.waiting
+    before, kept = waiting.news, getattr(waiting, name)
+    delattr(waiting, name)
+    assert not compiled.settle(connection, messages.Reply(call.number, b"N."))
+    setattr(waiting, name, kept)
+    assert compiled.settle(connection, messages.Reply(call.number, b"N."))
+    assert waiting.news == before + 1
+
+
 def test_stand_ins_are_not_the_usual_case(session: Session, link: LocalActorLink) -> None:
     connection = only_connection(session)
     assert compiled.submit(object(), session.objects, session.numbers, METHOD, b"", 0, 0.0, None, None) is None
