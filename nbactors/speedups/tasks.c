@@ -94,16 +94,21 @@ known_key(const Way *way, PyObject *export)
     return key;
 }
 
+/* Return whether a worker has so many calls in flight as it may get. */
+static int
+is_full(PyObject *lease, PyObject *calls)
+{
+    PyObject *depth = AT(lease, lease_class.depth);
+    return depth == NULL || !PyLong_CheckExact(depth) || PyLong_AsSsize_t(depth) <= PyDict_GET_SIZE(calls);
+}
+
 /* Return whether a lease has room for a task with so many retries. A task without a retry is the only one of its
  * worker. */
 static int
 has_room(PyObject *lease, PyObject *calls, PyObject *retries)
 {
-    PyObject *depth = AT(lease, lease_class.depth);
-    Py_ssize_t count = PyDict_GET_SIZE(calls);
-    return depth != NULL && PyLong_CheckExact(depth) && PyLong_AsSsize_t(depth) > count && retries != NULL &&
-           PyLong_CheckExact(retries) &&
-           (!count || (AT(lease, lease_class.is_alone) == Py_False && retries != numbers[0]));
+    return !is_full(lease, calls) && retries != NULL && PyLong_CheckExact(retries) &&
+           (!PyDict_GET_SIZE(calls) || (AT(lease, lease_class.is_alone) == Py_False && retries != numbers[0]));
 }
 
 /* Note with a lease that a task with so many retries is the last one that was sent. */
@@ -254,6 +259,14 @@ make_and_place(const Plan *plan, Place *place, PyObject *export, PyObject *child
     return done;
 }
 
+/* Send what was gathered for a worker that gets no more now. Returns 0, or -1 with an exception. */
+static int
+send_if_full(Place *place)
+{
+    int is_due = place->lease != NULL && !place->way.at_once && is_full(place->lease, place->way.calls);
+    return is_due ? flush_line(place->way.line) : 0;
+}
+
 /* Complete the plan by the kind of the task. Return whether its tasks are the usual case. */
 static int
 read_kind(Plan *plan, PyObject *kind)
@@ -318,7 +331,7 @@ submit_task(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count
     if (!done && made.entry != NULL) {
         Py_CLEAR(AT(made.entry, entry_class.call)); /* else it and the call would keep each other */
     }
-    if (done == 2 && follow(&place.way)) {
+    if ((done == 2 && follow(&place.way)) || (done && send_if_full(&place))) {
         Py_CLEAR(result);
     }
     drop(&made);

@@ -296,8 +296,9 @@ class TaskQueue(Target):
                 call.sent()
             queue.pop_sent(call)  # last, so that no asynchronous exception loses the call
         lease.in_flight = len(calls)
-        if was_idle:
-            # One send for all tasks, since each send wakes the worker. For a busy worker tasks are gathered further.
+        if was_idle or len(calls) >= lease.depth:
+            # One send for all tasks, since each send wakes the worker. For a busy one that has room they are gathered
+            # further. A full one begins while this thread submits the others.
             lease.connection.flush()
 
     def _send(self, lease: Lease, call: PendingCall) -> None:
