@@ -343,26 +343,19 @@ def wait(
         ValueError: A reference is in the list twice, or `num_returns` or `timeout` is out of range.
     """
     refs: Any = ray_waitables
-    if not isinstance(refs, list):
+    is_checked = type(refs) is UnreadyList and not refs.grown
+    if not is_checked and not isinstance(refs, list):
         single = f"a single {type(refs).__name__}: put it in a list" if isinstance(refs, _WAITABLE) else f"{type(refs)}"
         raise TypeError(f"wait() expected a list of ObjectRef, got {single}")
     if timeout is not None:
         check_wait_timeout(timeout)
-    if type(refs) is not UnreadyList or refs.grown:
+    if not is_checked:
         check_waitables(refs)
     if not refs:
         return [], []
-    # The first test is for speed: `int | float` creates an object.
-    if type(num_returns) is not int and not isinstance(num_returns, int | float):
-        raise TypeError(f"num_returns must be a number. Got {kind(num_returns)}")
-    if num_returns <= 0:
-        raise ValueError(f"Invalid number of objects to return {num_returns}: it must be at least 1.")
-    if num_returns > len(refs):
-        raise ValueError(
-            "num_returns cannot be greater than the number of ray_waitables provided to wait: "
-            f"{num_returns} of {len(refs)}."
-        )
-    ready, unready = engines.current().wait(refs, int(num_returns), timeout, fetch_local)
+    if type(num_returns) is not int or num_returns != 1:
+        num_returns = check_num_returns(num_returns, refs)
+    ready, unready = engines.current().wait(refs, num_returns, timeout, fetch_local)
     return ready, unready if type(unready) is UnreadyList else UnreadyList(unready)
 
 
@@ -559,6 +552,25 @@ def check_waitables(refs: list[Any]) -> None:
                 raise TypeError(f"wait() expected a list of ObjectRef, got list containing {type(ref)}: {ref!r:.80}")
     if len(set(refs)) != len(refs):
         raise ValueError("Wait requires a list of unique ray_waitables: a reference is in it twice.")
+
+
+def check_num_returns(num_returns: Any, refs: list[Any]) -> int:
+    """Check how many of these references `wait` is to wait for, and return it.
+
+    Raises:
+        TypeError, ValueError: It is no number, or out of range.
+    """
+    # The first test is for speed: `int | float` creates an object.
+    if type(num_returns) is not int and not isinstance(num_returns, int | float):
+        raise TypeError(f"num_returns must be a number. Got {kind(num_returns)}")
+    if num_returns <= 0:
+        raise ValueError(f"Invalid number of objects to return {num_returns}: it must be at least 1.")
+    if num_returns > len(refs):
+        raise ValueError(
+            "num_returns cannot be greater than the number of ray_waitables provided to wait: "
+            f"{num_returns} of {len(refs)}."
+        )
+    return int(num_returns)
 
 
 def check_wait_timeout(timeout: Any) -> None:

@@ -3,29 +3,21 @@
 #include "connections.h"
 #include "holders.h"
 
-#define GATHER 256 /* as in `connection.py`: with so many messages the steps in Python flush */
-#define FIELDS 13  /* of `messages.Call` and `messages.Run` */
-#define DETAILS 6  /* of a task, see `Tasks.submit` */
-
 EntryClass entry_class;
 CallClass call_class;
 FlightClass flight_class;
-PyTypeObject *waiting_type, *answer_type;
+QueueClass queue_class;
+RefClass ref_class;
+WaitingClass waiting_class;
+AnswerClass answer_class;
+PyObject *run_type;
 static LinkClass link_class;
 static TurnsClass turns_class;
-static QueueClass queue_class;
-static RefClass ref_class;
 static PyTypeObject *method_type;
-static PyObject *message_type, *run_type, *deque_type, *count_type;
+static PyObject *message_type, *deque_type, *count_type;
 
-PyObject *numbers[STATES], *no_bytes, *no_tuple;
-static PyObject *no_text, *no_time, *name_append, *name_children, *name_dirty, *name_in_flight, *name_functions,
-    *name_key, *name_nudge, *name_popleft, *name_reactor, *name_task_id;
-
-typedef struct {
-    const char *name;
-    Py_ssize_t *offset;
-} Slot;
+PyObject *numbers[STATES], *no_bytes, *no_text, *no_time, *no_tuple;
+static PyObject *name_append, *name_children, *name_dirty, *name_in_flight, *name_nudge, *name_reactor, *name_task_id;
 
 static const Slot entry_slots[] = {
     {"call",    &entry_class.call   },
@@ -67,6 +59,7 @@ static const Slot flight_slots[] = {
     {"answered",  &flight_class.answered },
     {"answering", &flight_class.answering},
     {"calls",     &flight_class.calls    },
+    {"functions", &flight_class.functions},
     {NULL,        NULL                   },
 };
 static const Slot link_slots[] = {
@@ -88,13 +81,22 @@ static const Slot queue_slots[] = {
     {"calls", &queue_class.calls},
     {NULL,    NULL              }
 };
+static const Slot waiting_slots[] = {
+    {"news",     &waiting_class.news    },
+    {"watchers", &waiting_class.watchers},
+    {NULL,       NULL                   }
+};
+static const Slot answer_slots[] = {
+    {"data",   &answer_class.data  },
+    {"number", &answer_class.number},
+    {NULL,     NULL                }
+};
 static const Slot ref_slots[] = {
     {"_entry", &ref_class.entry},
     {NULL,     NULL            }
 };
 
-/* Find a class's attributes. Returns 0, or -1 with an exception. */
-static int
+int
 find_slots(PyObject *type, const Slot *slots)
 {
     for (; slots->name != NULL; slots++) {
@@ -116,18 +118,18 @@ know(PyObject *Py_UNUSED(module), PyObject *const *classes, Py_ssize_t count)
         PyTypeObject **type;
         const Slot *slots;
     } known[] = {
-        {&entry_class.type,              entry_slots },
-        {&waiting_type,                  NULL        },
-        {&flight_class.type,             flight_slots},
-        {&call_class.type,               call_slots  },
-        {&queue_class.type,              queue_slots },
-        {&turns_class.type,              turns_slots },
-        {&link_class.type,               link_slots  },
-        {&ref_class.type,                ref_slots   },
-        {(PyTypeObject **)&message_type, NULL        },
-        {(PyTypeObject **)&run_type,     NULL        },
-        {&answer_type,                   NULL        },
-        {&method_type,                   NULL        },
+        {&entry_class.type,              entry_slots  },
+        {&waiting_class.type,            waiting_slots},
+        {&flight_class.type,             flight_slots },
+        {&call_class.type,               call_slots   },
+        {&queue_class.type,              queue_slots  },
+        {&turns_class.type,              turns_slots  },
+        {&link_class.type,               link_slots   },
+        {&ref_class.type,                ref_slots    },
+        {(PyTypeObject **)&message_type, NULL         },
+        {(PyTypeObject **)&run_type,     NULL         },
+        {&answer_class.type,             answer_slots },
+        {&method_type,                   NULL         },
     };
     if (count != sizeof known / sizeof *known) {
         PyErr_SetString(PyExc_TypeError, "know() takes one class of each kind");
@@ -148,10 +150,29 @@ know(PyObject *Py_UNUSED(module), PyObject *const *classes, Py_ssize_t count)
     Py_RETURN_NONE;
 }
 
-static int
+int
+is_deque(PyObject *object)
+{
+    return object != NULL && (PyObject *)Py_TYPE(object) == deque_type;
+}
+
+int
 is_empty_deque(PyObject *object)
 {
-    return object != NULL && (PyObject *)Py_TYPE(object) == deque_type && PyObject_Size(object) == 0;
+    return is_deque(object) && PyObject_Size(object) == 0;
+}
+
+int
+is_count(PyObject *object)
+{
+    return (PyObject *)Py_TYPE(object) == count_type;
+}
+
+int
+are_free(PyObject *turns)
+{
+    return turns != NULL && Py_TYPE(turns) == turns_class.type && AT(turns, turns_class.owner) == numbers[0] &&
+           is_empty_deque(AT(turns, turns_class.steps));
 }
 
 /* Return the connection on which an actor's link would send a fresh call of a group now, a borrowed reference; NULL if
@@ -163,9 +184,8 @@ open_connection(PyObject *link, PyObject *group)
         AT(link, link_class.restarting) != Py_None || !is_empty_deque(AT(link, link_class.doomed))) {
         return NULL;
     }
-    PyObject *turns = AT(link, link_class.turns), *queues = AT(link, link_class.queues);
-    if (turns == NULL || Py_TYPE(turns) != turns_class.type || AT(turns, turns_class.owner) != numbers[0] ||
-        !is_empty_deque(AT(turns, turns_class.steps)) || queues == NULL || !PyDict_CheckExact(queues) ||
+    PyObject *queues = AT(link, link_class.queues);
+    if (!are_free(AT(link, link_class.turns)) || queues == NULL || !PyDict_CheckExact(queues) ||
         !PyUnicode_CheckExact(group)) {
         return NULL;
     }
@@ -176,25 +196,28 @@ open_connection(PyObject *link, PyObject *group)
     return AT(link, link_class.connection);
 }
 
-/* A connection, and what is needed to send a call on it. */
-typedef struct {
-    PyObject *line, *reactor, *outbox, *flight, *calls; /* new references */
-    int at_once;
-} Way;
-
-static void
+void
 leave(Way *way)
 {
-    Py_XDECREF(way->line);
-    Py_XDECREF(way->reactor);
-    Py_XDECREF(way->outbox);
-    Py_XDECREF(way->flight);
-    Py_XDECREF(way->calls);
+    Py_CLEAR(way->line);
+    Py_CLEAR(way->reactor);
+    Py_CLEAR(way->outbox);
+    Py_CLEAR(way->flight);
+    Py_CLEAR(way->calls);
 }
 
-/* Find out whether to send a call on this connection is the usual case. If so, return 1, and `leave` is to be called.
- * With no other call in flight it is sent at once; `at_once` is 1 or 0 to demand that, or that it is not. */
-static int
+PyObject *
+flight_of(PyObject *connection)
+{
+    PyObject *flight = PyObject_GetAttr(connection, name_in_flight);
+    if (flight != NULL && (Py_TYPE(flight) != flight_class.type || AT(flight, flight_class.calls) == NULL ||
+                           !PyDict_CheckExact(AT(flight, flight_class.calls)))) {
+        Py_CLEAR(flight);
+    }
+    return flight;
+}
+
+int
 find_way(PyObject *connection, int at_once, Way *way)
 {
     memset(way, 0, sizeof *way);
@@ -203,11 +226,9 @@ find_way(PyObject *connection, int at_once, Way *way)
     }
     Py_INCREF(connection);
     way->line = connection;
-    way->flight = PyObject_GetAttr(connection, name_in_flight);
-    way->calls =
-        way->flight == NULL || Py_TYPE(way->flight) != flight_class.type ? NULL : AT(way->flight, flight_class.calls);
-    Py_XINCREF(way->calls);
-    if (way->calls != NULL && PyDict_CheckExact(way->calls)) {
+    way->flight = flight_of(connection);
+    if (way->flight != NULL) {
+        way->calls = Py_NewRef(AT(way->flight, flight_class.calls));
         way->at_once = at_once < 0 ? PyDict_GET_SIZE(way->calls) == 0 : at_once;
         way->outbox = messages_of(connection, way->at_once);
     }
@@ -227,16 +248,13 @@ static int
 make_dirty(Way *way)
 {
     PyObject *dirty = PyObject_GetAttr(way->reactor, name_dirty);
-    int is_deque = dirty != NULL && (PyObject *)Py_TYPE(dirty) == deque_type;
-    PyObject *appended = is_deque ? PyObject_CallMethodOneArg(dirty, name_append, way->line) : NULL;
+    PyObject *appended = is_deque(dirty) ? PyObject_CallMethodOneArg(dirty, name_append, way->line) : NULL;
     Py_XDECREF(dirty);
     Py_XDECREF(appended);
     return appended == NULL ? -1 : 0;
 }
 
-/* Put a call in flight and queue or send its message. 1: done. 2: done, but `follow` is to be called. 0: nothing was
- * done. While the garbage collector rests. */
-static int
+int
 put_in_flight(Way *way, PyObject *call, PyObject *message)
 {
     PyObject *number = AT(call, call_class.number), *outbox = way->outbox;
@@ -260,8 +278,7 @@ put_in_flight(Way *way, PyObject *call, PyObject *message)
     return is_first ? 2 : 1;
 }
 
-/* Do what the steps in Python do after `put_in_flight` has returned 2. Returns 0, or -1 with an exception. */
-static int
+int
 follow(Way *way)
 {
     if (way->at_once) {
@@ -272,8 +289,7 @@ follow(Way *way)
     return result == NULL ? -1 : 0;
 }
 
-/* Return whether a call, of the known class, was not sent yet, and has a number that may be a key of a dict. */
-static int
+int
 is_fresh(PyObject *call)
 {
     PyObject *number = AT(call, call_class.number);
@@ -306,18 +322,6 @@ go_out(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     leave(&way);
     return failed ? NULL : PyBool_FromLong(done);
 }
-
-/* What a call is made from, borrowed references. */
-typedef struct {
-    PyObject *target, *home, *numbers, *method, *data, *origin, *submitted, *hold, *parent; /* see `submit` */
-    PyObject *name, *group, *retries, *backpressure;                                        /* of the method */
-    PyObject *parent_id, *arguments;
-} Plan;
-
-/* What it consists of, new references. */
-typedef struct {
-    PyObject *number, *entry, *ref, *entries, *message, *call;
-} Made;
 
 static PyObject *
 empty(PyTypeObject *type)
@@ -374,8 +378,7 @@ fill_call(PyObject *call, const Plan *plan, const Made *made)
     set(call, call_class.connection, Py_None);
 }
 
-/* Make the objects of a call with one result, without the message. Returns 0, or -1 with an exception. */
-static int
+int
 make_empty(Made *made)
 {
     made->entry = empty(entry_class.type);
@@ -385,8 +388,7 @@ make_empty(Made *made)
     return made->ref == NULL || made->call == NULL || made->entries == NULL ? -1 : 0;
 }
 
-/* Fill these objects. */
-static void
+void
 fill(const Plan *plan, Made *made)
 {
     set(made->ref, ref_class.entry, made->entry);
@@ -413,7 +415,7 @@ make(const Plan *plan, Made *made)
     return 0;
 }
 
-static void
+void
 drop(Made *made)
 {
     Py_XDECREF(made->number);
@@ -447,10 +449,7 @@ read_method(Plan *plan)
     return plan->retries != NULL;
 }
 
-/* Find the calls that the calling job has made, a new reference, or NULL if no job calls; and its id in the plan, a new
- * reference. `task_id` is code in Python, so this comes before all else, and an exception of it may come from outside:
- * it would not come again. 1: found. 0: this is not the usual case. -1: an exception. */
-static int
+int
 read_parent(Plan *plan, PyObject **children)
 {
     *children = NULL;
@@ -518,7 +517,7 @@ submit(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     if (!is_usual) {
         Py_RETURN_NONE;
     }
-    if (!read_method(&plan) || Py_TYPE(plan.numbers) != (PyTypeObject *)count_type || !PyBytes_CheckExact(plan.data) ||
+    if (!read_method(&plan) || !is_count(plan.numbers) || !PyBytes_CheckExact(plan.data) ||
         !find_way(open_connection(plan.target, plan.group), -1, &way)) {
         PyErr_Clear();
         Py_XDECREF(children);
@@ -586,102 +585,12 @@ begin(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
-/* Return the message of a task for a worker that knows the function, a new reference; NULL, perhaps with an exception,
- * if there is more to be sent. */
-static PyObject *
-message_of_task(PyObject *call, PyObject *flight, PyObject *lease_id)
-{
-    PyObject *details = AT(call, call_class.details);
-    if (details == NULL || !PyTuple_CheckExact(details) || PyTuple_GET_SIZE(details) != DETAILS ||
-        AT(call, call_class.arguments) != Py_None || AT(call, call_class.origin) == NULL ||
-        AT(call, call_class.submitted) == NULL || AT(call, call_class.parent_id) == NULL) {
-        return NULL;
-    }
-    PyObject *message = NULL, *functions = PyObject_GetAttr(flight, name_functions);
-    PyObject *key = functions == NULL ? NULL : PyObject_GetAttr(PyTuple_GET_ITEM(details, 0), name_key);
-    if (key != NULL && PyAnySet_CheckExact(functions) && PySet_Contains(functions, key) == 1) {
-        PyObject *fields[FIELDS] = {AT(call, call_class.number),
-                                    key,
-                                    PyTuple_GET_ITEM(details, 1), /* the pickled arguments */
-                                    PyTuple_GET_ITEM(details, 2), /* num_returns */
-                                    PyTuple_GET_ITEM(details, 3), /* the name */
-                                    Py_None,
-                                    Py_None,
-                                    PyTuple_GET_ITEM(details, 4), /* retry_exceptions */
-                                    lease_id,
-                                    PyTuple_GET_ITEM(details, 5), /* backpressure */
-                                    AT(call, call_class.origin),
-                                    AT(call, call_class.submitted),
-                                    AT(call, call_class.parent_id)};
-        message = PyObject_Vectorcall(run_type, fields, FIELDS, NULL);
-    }
-    Py_XDECREF(key);
-    Py_XDECREF(functions);
-    return message;
-}
-
-/* Return whether a call is the first one of a queue, and was not sent yet. */
-static int
-is_head(PyObject *queue, PyObject *call)
-{
-    if (Py_TYPE(queue) != queue_class.type || Py_TYPE(call) != call_class.type || AT(call, call_class.queue) != queue ||
-        !is_fresh(call)) {
-        return 0;
-    }
-    PyObject *calls = AT(queue, queue_class.calls);
-    if (calls == NULL || (PyObject *)Py_TYPE(calls) != deque_type || PyObject_Size(calls) == 0) {
-        return 0;
-    }
-    PyObject *first = PySequence_GetItem(calls, 0);
-    Py_XDECREF(first);
-    return first == call;
-}
-
-PyDoc_STRVAR(send_task_doc,
-             "send_task(queue, call, connection, lease_id): send the first task of a queue with the next flush, and\n"
-             "take it out. Return False, with nothing done, if this is not the usual case.");
-
-static PyObject *
-send_task(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
-{
-    if (count != 4) {
-        PyErr_SetString(PyExc_TypeError, "send_task() takes 4 arguments");
-        return NULL;
-    }
-    PyObject *queue = args[0], *call = args[1];
-    Way way;
-    if (!is_head(queue, call) || !find_way(args[2], 0, &way)) {
-        PyErr_Clear();
-        Py_RETURN_FALSE;
-    }
-    int collects = PyGC_Disable(), done = 0;
-    PyObject *before = NULL, *taken = NULL, *message = message_of_task(call, way.flight, args[3]);
-    if (message != NULL) {
-        done = put_in_flight(&way, call, message);
-    }
-    if (done) {
-        before = exchange(call, call_class.queue, Py_None);
-        taken = PyObject_CallMethodNoArgs(AT(queue, queue_class.calls), name_popleft);
-    }
-    PyErr_Clear();
-    if (collects) {
-        PyGC_Enable();
-    }
-    Py_XDECREF(message);
-    Py_XDECREF(taken);
-    Py_XDECREF(before);
-    int failed = done == 2 && follow(&way);
-    leave(&way);
-    return failed ? NULL : PyBool_FromLong(done);
-}
-
 static PyMethodDef functions[] = {
-    {"know",      (PyCFunction)(void (*)(void))know,      METH_FASTCALL, know_doc     },
-    {"go_out",    (PyCFunction)(void (*)(void))go_out,    METH_FASTCALL, go_out_doc   },
-    {"begin",     (PyCFunction)(void (*)(void))begin,     METH_FASTCALL, begin_doc    },
-    {"send_task", (PyCFunction)(void (*)(void))send_task, METH_FASTCALL, send_task_doc},
-    {"submit",    (PyCFunction)(void (*)(void))submit,    METH_FASTCALL, submit_doc   },
-    {NULL,        NULL,                                   0,             NULL         },
+    {"know",   (PyCFunction)(void (*)(void))know,   METH_FASTCALL, know_doc  },
+    {"go_out", (PyCFunction)(void (*)(void))go_out, METH_FASTCALL, go_out_doc},
+    {"begin",  (PyCFunction)(void (*)(void))begin,  METH_FASTCALL, begin_doc },
+    {"submit", (PyCFunction)(void (*)(void))submit, METH_FASTCALL, submit_doc},
+    {NULL,     NULL,                                0,             NULL      },
 };
 
 /* Get an attribute of a module. Returns 0, or -1 with an exception. */
@@ -708,8 +617,7 @@ add_calls(PyObject *module)
     no_time = PyFloat_FromDouble(0.0);
     if (no_bytes == NULL || no_tuple == NULL || no_time == NULL || intern(&no_text, "") ||
         intern(&name_append, "append") || intern(&name_children, "children") || intern(&name_dirty, "dirty") ||
-        intern(&name_functions, "functions") || intern(&name_in_flight, "in_flight") || intern(&name_key, "key") ||
-        intern(&name_nudge, "nudge") || intern(&name_popleft, "popleft") || intern(&name_reactor, "_reactor") ||
+        intern(&name_in_flight, "in_flight") || intern(&name_nudge, "nudge") || intern(&name_reactor, "_reactor") ||
         intern(&name_task_id, "task_id") || fetch(&deque_type, "collections", "deque") ||
         fetch(&count_type, "itertools", "count")) {
         return -1;

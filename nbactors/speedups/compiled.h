@@ -27,6 +27,8 @@ int add_leading(PyObject *module);
 int add_methods(PyObject *module);
 int add_polling(PyObject *module);
 int add_replies(PyObject *module);
+int add_splits(PyObject *module);
+int add_tasks(PyObject *module);
 
 /* Intern a name. Returns 0, or -1 with an exception. */
 static inline int

@@ -14,8 +14,8 @@ static struct PyModuleDef definition = {
 
 /* What the files have, in the order of their names. */
 static int (*const add[])(PyObject *) = {
-    add_answers, add_arrivals, add_atoms,   add_calls,   add_connections, add_handles,
-    add_jobs,    add_lanes,    add_leading, add_methods, add_polling,     add_replies,
+    add_answers, add_arrivals, add_atoms,   add_calls,   add_connections, add_handles, add_jobs,
+    add_lanes,   add_leading,  add_methods, add_polling, add_replies,     add_splits,  add_tasks,
 };
 
 PyMODINIT_FUNC

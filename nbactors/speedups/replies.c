@@ -1,8 +1,7 @@
 /* The usual case of an answer: one small value for a call whose result perhaps one listener waits for. */
 #include "calls.h"
 
-static PyObject *name_answered, *name_children, *name_data, *name_finish, *name_in_flight, *name_news, *name_number,
-    *name_ready, *name_waiting, *name_watchers;
+static PyObject *name_answered, *name_children, *name_finish, *name_in_flight, *name_ready, *name_waiting;
 
 /* Tell the listener of an entry, if there is one, and remove it. Returns 0, or -1 with an exception: then it stays. */
 static int
@@ -34,22 +33,20 @@ tell(PyObject *entry, PyObject *waiter)
 static int
 count_news(PyObject *home)
 {
-    PyObject *news = NULL, *more = NULL;
-    PyObject *waiting = PyObject_GetAttr(home, name_waiting);
-    PyObject *watchers =
-        waiting != NULL && Py_TYPE(waiting) == waiting_type ? PyObject_GetAttr(waiting, name_watchers) : NULL;
-    if (watchers != NULL && PyList_CheckExact(watchers) && !PyList_GET_SIZE(watchers)) {
-        news = PyObject_GetAttr(waiting, name_news);
+    PyObject *waiting = PyObject_GetAttr(home, name_waiting), *more = NULL;
+    if (waiting != NULL && Py_TYPE(waiting) == waiting_class.type) {
+        PyObject *watchers = AT(waiting, waiting_class.watchers), *news = AT(waiting, waiting_class.news);
+        if (watchers != NULL && PyList_CheckExact(watchers) && !PyList_GET_SIZE(watchers) && news != NULL &&
+            PyLong_CheckExact(news)) {
+            more = PyNumber_Add(news, numbers[1]);
+        }
     }
-    if (news != NULL && PyLong_CheckExact(news)) {
-        more = PyNumber_Add(news, numbers[1]);
+    if (more != NULL) {
+        Py_DECREF(exchange(waiting, waiting_class.news, more)); /* a number */
     }
-    int is_counted = more != NULL && !PyObject_SetAttr(waiting, name_news, more);
     Py_XDECREF(more);
-    Py_XDECREF(news);
-    Py_XDECREF(watchers);
     Py_XDECREF(waiting);
-    return is_counted;
+    return more != NULL;
 }
 
 /* Return whether a call can end now, and has nothing to be cancelled or unregistered from. */
@@ -217,17 +214,14 @@ settle(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     }
     int done = 0;
     PyObject *flight = PyObject_GetAttr(args[0], name_in_flight);
-    if (flight != NULL && Py_TYPE(flight) == flight_class.type && Py_TYPE(args[1]) == answer_type) {
+    if (flight != NULL && Py_TYPE(flight) == flight_class.type && Py_TYPE(args[1]) == answer_class.type) {
         PyObject *calls = AT(flight, flight_class.calls);
-        PyObject *number = PyObject_GetAttr(args[1], name_number);
-        PyObject *data = number == NULL ? NULL : PyObject_GetAttr(args[1], name_data);
-        if (data != NULL && PyLong_CheckExact(number) && calls != NULL && PyDict_CheckExact(calls)) {
+        PyObject *number = AT(args[1], answer_class.number), *data = AT(args[1], answer_class.data);
+        if (data != NULL && number != NULL && PyLong_CheckExact(number) && calls != NULL && PyDict_CheckExact(calls)) {
             Py_INCREF(calls);
             done = end_call(flight, calls, number, data);
             Py_DECREF(calls);
         }
-        Py_XDECREF(number);
-        Py_XDECREF(data);
     }
     Py_XDECREF(flight);
     if (done < 0) {
@@ -277,10 +271,8 @@ static PyMethodDef functions[] = {
 int
 add_replies(PyObject *module)
 {
-    if (intern(&name_answered, "answered") || intern(&name_children, "children") || intern(&name_data, "data") ||
-        intern(&name_finish, "finish") || intern(&name_in_flight, "in_flight") || intern(&name_news, "news") ||
-        intern(&name_number, "number") || intern(&name_ready, "ready") || intern(&name_waiting, "waiting") ||
-        intern(&name_watchers, "watchers")) {
+    if (intern(&name_answered, "answered") || intern(&name_children, "children") || intern(&name_finish, "finish") ||
+        intern(&name_in_flight, "in_flight") || intern(&name_ready, "ready") || intern(&name_waiting, "waiting")) {
         return -1;
     }
     return PyModule_AddFunctions(module, functions);

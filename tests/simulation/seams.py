@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import traceback
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -115,7 +116,7 @@ def _put_in_place(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lanes, "ThreadLane", SimulatedLane)
     # The order of a set depends on addresses, unless the hashes of its members do not.
     patch.setattr(Connection, "__hash__", _serial)
-    patch.setattr(TaskQueue, "__hash__", _serial)
+    patch.setattr(TaskQueue, "__hash__", lambda queue: zlib.crc32(queue._label.encode()))
     patch.setattr(PendingCall, "__hash__", lambda call: call.number)
     patch.setattr(LocalActorLink, "__hash__", lambda link: int.from_bytes(link.actor_id[:7], "big"))
 

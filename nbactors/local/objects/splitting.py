@@ -7,6 +7,7 @@ from typing import Any
 from nbactors.engine.unready_list import UnreadyList
 from nbactors.local.objects.object_life import READY
 from nbactors.object_ref import ObjectRef
+from nbactors.speedups.caller import split_one
 
 
 def split(refs: list[ObjectRef[Any]], num_returns: int) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
@@ -16,6 +17,9 @@ def split(refs: list[ObjectRef[Any]], num_returns: int) -> tuple[list[ObjectRef[
     slices, and only those before the last ready one are looked at.
     """
     if num_returns == 1:
+        found = split_one(refs, UnreadyList) if split_one is not None else None
+        if found is not None:
+            return found
         for index, ref in enumerate(refs):
             if ref._entry.state >= READY:
                 # Making a list from a subclass of list goes through its iterator, which is five times slower.

@@ -112,6 +112,9 @@ class Waiting:
         noted: Notes the waits for the task events.
     """
 
+    # Those two are in slots, so that the compiled part finds them at once.
+    __slots__ = ("__dict__", "news", "watchers")
+
     def __init__(
         self, reactor: Reactor, membership: Membership, references: References, values: Loading, unread: Unread
     ) -> None:

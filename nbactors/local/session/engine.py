@@ -152,13 +152,14 @@ class LocalEngine(Engine):
         try:
             return self.process.objects.waiting.wait(refs, num_returns, timeout)
         finally:
-            self._end_wait()
+            if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
+                self._await_lines()
 
     def unready_set(self) -> UnreadySet:
         return Arrivals(self.process.objects.waiting, self._end_wait)
 
     def _end_wait(self) -> None:
-        """Await the lines that go to a stream which a block of the user's code redirects. `get` has this inline."""
+        """Await the lines that go to a stream which the user's code redirects. `get` and `wait` have this inline."""
         if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
             self._await_lines()
 
@@ -339,7 +340,6 @@ class LocalEngine(Engine):
     def submit_task(
         self, function: FunctionMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
     ) -> Any:
-        self.process.node.check()
         return self.process.tasks.submit(function, args, kwargs, options)
 
     def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:

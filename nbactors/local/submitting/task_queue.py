@@ -25,7 +25,7 @@ from nbactors.local.submitting.call_queue import CallQueue
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
-from nbactors.speedups.caller import send_task
+from nbactors.speedups.caller import send_tasks
 from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:
@@ -104,7 +104,38 @@ class TaskQueue(Target):
         label: The name of the tasks in views.
         options: The options of all tasks of this kind.
         seat: Their place in a placement group.
+
+    Attributes:
+        asked: The numbers of the open requests for a worker.
+        failure: The pickled error of the runtime_env, with which all tasks of this queue fail; empty for none.
     """
+
+    __slots__ = (
+        "_depth",
+        "_doomed",
+        "_environment",
+        "_events",
+        "_is_full",
+        "_is_retriable",
+        "_label",
+        "_leases",
+        "_memory_limit",
+        "_node",
+        "_peers",
+        "_queue",
+        "_reactor",
+        "_resources",
+        "_runtime_env",
+        "_seat",
+        "_selectors",
+        "_setup",
+        "_tasks",
+        "_turns",
+        "_unready",
+        "_values",
+        "asked",
+        "failure",
+    )
 
     def __init__(
         self,
@@ -136,7 +167,6 @@ class TaskQueue(Target):
         """Kept, so that no other hook gets the same representation while this queue is found by it."""
         self._runtime_env: messages.RuntimeEnv | None = None
         self.failure = b""
-        """The pickled error of the runtime_env, with which all tasks of this queue fail; empty for none."""
         try:
             self._runtime_env = environment.runtime_env(options.runtime_env)
         except RuntimeEnvSetupError as error:
@@ -144,7 +174,7 @@ class TaskQueue(Target):
         self._queue: CallQueue[PendingCall] = CallQueue()
         self._unready: set[PendingCall] = set()
         self._leases: dict[bytes, Lease] = {}
-        self._asked: set[int] = set()
+        self.asked: set[int] = set()
         self._is_full = False
         # The number of tasks to send ahead, as learnt from the latest lease: new leases begin with it.
         self._depth = 1
@@ -216,11 +246,6 @@ class TaskQueue(Target):
         """Return the tasks that were not sent yet. Any thread."""
         return [*list(self._unready), *self._queue]
 
-    @property
-    def waiting(self) -> bool:
-        """Whether the queue has asked for a worker that it has not got yet."""
-        return bool(self._asked)
-
     def _pump(self) -> None:
         queue = self._queue
         waits = queue.head() is not None
@@ -237,11 +262,11 @@ class TaskQueue(Target):
             self._doom_all(failures.encode(reasons.worker_crashed(self._label, node_lost)))
             return
         wanted = min(max(len(queue), 1), ASKING) if waits else 0
-        while len(self._asked) < wanted:
+        while len(self.asked) < wanted:
             self._ask()
         if wanted and queue.head() is None:  # a handler that has interrupted this thread has seen the tasks run
             self._withdraw()
-        self._is_full = waits and len(self._asked) >= ASKING and not any(map(_has_room, list(self._leases.values())))
+        self._is_full = waits and len(self.asked) >= ASKING and not any(map(_has_room, list(self._leases.values())))
 
     def _doom_all(self, error: bytes) -> None:
         for call in self.queued():
@@ -259,25 +284,21 @@ class TaskQueue(Target):
         if was_idle:
             lease.last_event = monotonic()
         while len(calls) < lease.depth:
-            waiting = queue.calls
-            call = waiting[0] if waiting else None
-            if call is None or call.queue is not queue:
-                call = queue.head()
-                if call is None:
-                    break
-            if calls and (lease.is_alone or not call.retries):
+            if send_tasks is not None and send_tasks(queue, lease):
+                continue
+            call = queue.head()
+            if call is None or (calls and (lease.is_alone or not call.retries)):
                 break
             lease.is_alone = not call.retries
-            if send_task is not None and send_task(queue, call, lease.connection, lease.lease_id):
-                continue
             if call.connection is None:
                 self._send(lease, call)
             else:  # an asynchronous exception has aborted `_send` after the sending
                 call.sent()
             queue.pop_sent(call)  # last, so that no asynchronous exception loses the call
         lease.in_flight = len(calls)
-        if was_idle:
-            # One send for all tasks, since each send wakes the worker. For a busy worker tasks are gathered further.
+        if was_idle or len(calls) >= lease.depth:
+            # One send for all tasks, since each send wakes the worker. For a busy one that has room they are gathered
+            # further. A full one begins while this thread submits the others.
             lease.connection.flush()
 
     def _send(self, lease: Lease, call: PendingCall) -> None:
@@ -315,7 +336,7 @@ class TaskQueue(Target):
     def _ask(self) -> None:
         node = self._node
         # The first request is sent at once. Further ones are gathered, since each send wakes the node.
-        send = node.send if self._asked else node.send_now
+        send = node.send if self.asked else node.send_now
         rid = node.number()
         self._tasks.waiting.add(self)
         try:
@@ -325,7 +346,7 @@ class TaskQueue(Target):
             self._tasks.answered(rid)  # if it was sent, the lease is returned
             raise
         # Noted after the sending: the queue would wait for ever for the answer to a request that was not sent.
-        self._asked.add(rid)
+        self.asked.add(rid)
 
     def _request(self, rid: int) -> messages.RequestLease:
         sys_path, cwd = self._environment.changed_paths()
@@ -353,7 +374,7 @@ class TaskQueue(Target):
 
     def requests(self) -> list[messages.RequestLease]:
         """Return the open requests for workers, for the next node. The leader's thread."""
-        return [self._request(rid) for rid in list(self._asked)]
+        return [self._request(rid) for rid in list(self.asked)]
 
     # ------------------------------------------------------------------------------------------------------- leases
 
@@ -404,20 +425,20 @@ class TaskQueue(Target):
         """Withdraw the open requests. The node answers none, unless it has granted a lease already."""
         expected = self._tasks.expected
         # Only the requests that are open now: a signal handler may submit a task meanwhile and ask for a worker.
-        for rid in list(self._asked):
-            if self._asked <= {rid}:
+        for rid in list(self.asked):
+            if self.asked <= {rid}:
                 self._tasks.waiting.discard(self)
             # Forgotten in one step, and before the sending: a request that is withdrawn and still noted would keep the
             # next task from asking.
-            self._asked -= {rid}
+            self.asked -= {rid}
             if rid in expected:
                 del expected[rid]
             self._node.send(messages.CancelLease(rid))
 
     def _answered_request(self, rid: int) -> None:
-        if self._asked <= {rid}:  # first: nobody asks again for an answer to the last request
+        if self.asked <= {rid}:  # first: nobody asks again for an answer to the last request
             self._tasks.waiting.discard(self)
-        self._asked.discard(rid)
+        self.asked.discard(rid)
 
     @in_turn
     def answered(self, connection: Connection) -> None:
@@ -438,7 +459,7 @@ class TaskQueue(Target):
         if self._queue.head() is not None:
             if in_flight <= lease.depth // 2:
                 self._pump()
-        elif self._asked:
+        elif self.asked:
             self._withdraw()
         if not connection.in_flight.calls:
             self._rest(lease)
@@ -564,6 +585,6 @@ class TaskQueue(Target):
     @in_turn
     def node_lost(self) -> None:
         """Fail the tasks without a worker, since the node is gone. The leader's thread."""
-        self._asked.clear()
+        self.asked.clear()
         self._tasks.waiting.discard(self)
         self._pump()

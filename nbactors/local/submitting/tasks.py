@@ -11,9 +11,10 @@ from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.pending_call import make_call, open_stream
 from nbactors.local.submitting.retriable import pickled_types
-from nbactors.local.submitting.task_queue import TaskQueue
+from nbactors.local.submitting.task_queue import Lease, TaskQueue
 from nbactors.local.wire import messages
 from nbactors.pickling import pickling
+from nbactors.speedups.caller import know_tasks, submit_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nbactors.local.connections.peers import Peers
     from nbactors.local.environment import Environment
     from nbactors.local.objects.held import Held
+    from nbactors.local.submitting.arguments import Arguments
     from nbactors.local.submitting.pending_call import PendingCall
     from nbactors.local.submitting.submitter import Submitter
     from nbactors.options import TaskOptions
@@ -117,35 +119,50 @@ class Tasks:
         """Submit a task. Any thread."""
         if INTERRUPTS.due:
             INTERRUPTS.raise_due()
+        if self._node.lost:
+            self._node.check()
         home, values, reactor, _, numbers, caller, events = self._submitter
         export = function.export
         if export is None or export.tasks is not self:
             held = values.hold_pickled(pickling.dumps_code(function.function))
             export = function.export = Export(self, held, options.max_calls)
         kind = export.by_options.get(id(options)) or self._find_kind(export, function, options)
-        _, queue, name, num_returns, backpressure, max_retries, retry_exceptions, timeout_s, has_events = kind
         prepared = prepare(values, args, kwargs) if args or kwargs else b""
-        number = next(numbers)
+        parent, origin = caller()
+        now = monotonic()
+        result: Any = None
+        if submit_task is not None:
+            result = submit_task(kind, export, home, numbers, prepared, origin, now, parent)
+        if result is None:
+            call, result = self._make(kind, export, prepared, parent, origin, now)
+            if kind.num_returns < 0:
+                result = open_stream(home, call, kind.num_returns, kind.backpressure, result)
+            if kind.timeout_s is not None:
+                call.limit(reactor, kind.timeout_s)
+            kind.queue.submit(call)
+        if not events.recorder.is_armed and kind.has_events:
+            events.recorder.arm()
+        if self.waiting and kind.queue.asked and (len(self._queues) > 1 or len(self._queues.get(export.key, ())) > 1):
+            self._return_idle(kind.queue)
+        return result
+
+    def _make(
+        self, kind: Kind, export: Export, prepared: bytes | Arguments, parent: Any, origin: int, now: float
+    ) -> tuple[PendingCall, Any]:
+        """Make a task. Return it, and the value of `.remote()` unless the task is a generator."""
+        _, queue, name, num_returns, backpressure, max_retries, retry_exceptions, _, has_events = kind
+        home, _, _, _, numbers, _, _ = self._submitter
         arguments = None if type(prepared) is bytes else prepared
-        call, result = make_call(home, number, num_returns, queue, None, arguments)  # type: ignore[arg-type]
+        call, result = make_call(home, next(numbers), num_returns, queue, None, arguments)  # type: ignore[arg-type]
         retried = pickled_types(retry_exceptions) if retry_exceptions else b""
         call.details = (export, prepared, num_returns, name, retried, backpressure)
         call.retries = max_retries
-        parent, call.origin = caller()
+        call.origin = origin
         if parent is not None:
             call.belong_to(parent)
         if has_events:
-            call.submitted = monotonic()
-            if not events.recorder.is_armed:
-                events.recorder.arm()
-        if num_returns < 0:
-            result = open_stream(home, call, num_returns, backpressure, result)
-        if timeout_s is not None:
-            call.limit(reactor, timeout_s)
-        queue.submit(call)
-        if queue.waiting and (len(self._queues) > 1 or len(self._queues.get(export.key, ())) > 1):
-            self._return_idle(queue)
-        return result
+            call.submitted = now
+        return call, result
 
     def _find_kind(self, export: Export, function: FunctionMeta, options: TaskOptions) -> Kind:
         """Return the kind of task with its queue, and remember it for this options object."""
@@ -286,3 +303,7 @@ class Tasks:
             self.lost(process_id, self._node.lost)
         for queue in self._all_queues():
             queue.node_lost()
+
+
+if know_tasks is not None:
+    know_tasks(TaskQueue, Lease, Kind)

@@ -11,7 +11,7 @@ from members import Session, acting_as, settle, tied
 from played_worker import PlayedWorker
 
 from nbactors.local.objects import values, waiting
-from nbactors.local.submitting import actor_link, pending_call, replies, task_queue
+from nbactors.local.submitting import actor_link, pending_call, replies, task_queue, tasks
 from nbactors.speedups import compiled
 
 
@@ -34,7 +34,8 @@ def do_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
         (actor_link, "submit"),
         (pending_call, "begin"),
         (pending_call, "go_out"),
-        (task_queue, "send_task"),
+        (task_queue, "send_tasks"),
+        (tasks, "submit_task"),
         (replies, "settle"),
         (replies, "tell_answered"),
         (values, "load_atom"),

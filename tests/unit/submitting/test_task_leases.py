@@ -173,6 +173,23 @@ def test_tasks_that_the_node_refuses_a_worker_fail(
     assert session.pending_calls() == []
 
 
+def test_a_worker_that_is_full_is_sent_at_once_what_was_gathered_for_it(
+    session: Session, worker: PlayedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins while this thread submits more."""
+    always_short(monkeypatch)
+    submit(session)
+    worker.grant(session)
+    lease = lease_of(session, worker)
+    answer(session, worker)
+    lease.depth = 3
+    gathered = []
+    for _ in range(4):
+        submit(session)
+        gathered.append(len(lease.connection._outbox.messages))
+    assert gathered == [0, 1, 0, 0]
+
+
 # --------------------------------------------------------------------------------------------------------- sent ahead
 
 
