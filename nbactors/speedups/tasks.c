@@ -226,7 +226,6 @@ send_to(Place *place, const Plan *plan, const Made *made, PyObject *now)
         if (was_idle) {
             Py_XDECREF(exchange(place->lease, lease_class.last_event, now));
         }
-        Py_XDECREF(exchange(plan->target, tasks_class.is_full, Py_False));
     }
     Py_XDECREF(count);
     Py_XDECREF(message);

@@ -223,7 +223,7 @@ class LocalActorLink(Target, ActorLink):
             result = open_stream(home, call, num_returns, backpressure, result)
         if timeout_s is not None:
             call.limit(reactor, timeout_s)
-        self._submit(call)
+        self._do_now(self._accept, call)
         if submitted and not events.recorder.is_armed:
             events.recorder.arm()
         return result

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T", bound="Target")
 _P = ParamSpec("_P")
+_A = TypeVar("_A")
 
 _BURYING: set[int] = set()
 """The threads that settle failed calls now. Dependents are settled afterwards: a chain of them may have any length."""
@@ -85,18 +86,18 @@ class Target(ABC):
 
     # -------------------------------------------------------------------------------------------------------- turns
 
-    def _submit(self, call: PendingCall) -> None:
-        """Run `_accept` as a step. It is the most frequent step, so it bypasses the queue of steps if that is empty."""
+    def _do_now(self, step: Callable[[_A], None], argument: _A) -> None:
+        """Run a frequent step, which bypasses the queue of steps if that is empty. What it raises is raised here."""
         me = get_ident()
         turns = self._turns
         if turns.owner or turns.steps:
-            self._do(functools.partial(self._accept, call))
+            self._do(functools.partial(step, argument))
             return
         turns.owner = me
         try:
-            self._accept(call)
+            step(argument)
         except BaseException:
-            self._reactor.discard(self.pump)  # the call may be queued already, and no other step would send it
+            self._reactor.discard(self.pump)  # a call may be queued already, and no other step would send it
             raise
         finally:
             turns.owner = 0

@@ -195,7 +195,7 @@ class TaskQueue(Target):
 
     def submit(self, call: PendingCall) -> None:
         """Queue a task. Any thread."""
-        self._submit(call)
+        self._do_now(self._accept, call)
 
     def _accept(self, call: PendingCall) -> None:
         if self.failure:
@@ -440,9 +440,11 @@ class TaskQueue(Target):
             self._tasks.waiting.discard(self)
         self.asked.discard(rid)
 
-    @in_turn
     def answered(self, connection: Connection) -> None:
         """Send more tasks to a worker that has answered some. See the base class."""
+        self._do_now(self._go_on, connection)
+
+    def _go_on(self, connection: Connection) -> None:
         lease = self._leases.get(connection.peer_id)
         if lease is None:
             return
