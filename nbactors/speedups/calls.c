@@ -16,7 +16,7 @@ static TurnsClass turns_class;
 static QueueClass queue_class;
 static RefClass ref_class;
 static PyTypeObject *method_type;
-static PyObject *message_type, *run_type, *deque_type, *count_type;
+static PyObject *message_type, *run_type, *count_type;
 
 PyObject *numbers[STATES], *no_bytes, *no_tuple;
 static PyObject *no_text, *no_time, *name_append, *name_children, *name_dirty, *name_in_flight, *name_functions,
@@ -151,7 +151,7 @@ know(PyObject *Py_UNUSED(module), PyObject *const *classes, Py_ssize_t count)
 static int
 is_empty_deque(PyObject *object)
 {
-    return object != NULL && (PyObject *)Py_TYPE(object) == deque_type && PyObject_Size(object) == 0;
+    return object != NULL && Py_TYPE(object) == deque_type && PyObject_Size(object) == 0;
 }
 
 /* Return the connection on which an actor's link would send a fresh call of a group now, a borrowed reference; NULL if
@@ -227,7 +227,7 @@ static int
 make_dirty(Way *way)
 {
     PyObject *dirty = PyObject_GetAttr(way->reactor, name_dirty);
-    int is_deque = dirty != NULL && (PyObject *)Py_TYPE(dirty) == deque_type;
+    int is_deque = dirty != NULL && Py_TYPE(dirty) == deque_type;
     PyObject *appended = is_deque ? PyObject_CallMethodOneArg(dirty, name_append, way->line) : NULL;
     Py_XDECREF(dirty);
     Py_XDECREF(appended);
@@ -629,7 +629,7 @@ is_head(PyObject *queue, PyObject *call)
         return 0;
     }
     PyObject *calls = AT(queue, queue_class.calls);
-    if (calls == NULL || (PyObject *)Py_TYPE(calls) != deque_type || PyObject_Size(calls) == 0) {
+    if (calls == NULL || Py_TYPE(calls) != deque_type || PyObject_Size(calls) == 0) {
         return 0;
     }
     PyObject *first = PySequence_GetItem(calls, 0);
@@ -710,8 +710,7 @@ add_calls(PyObject *module)
         intern(&name_append, "append") || intern(&name_children, "children") || intern(&name_dirty, "dirty") ||
         intern(&name_functions, "functions") || intern(&name_in_flight, "in_flight") || intern(&name_key, "key") ||
         intern(&name_nudge, "nudge") || intern(&name_popleft, "popleft") || intern(&name_reactor, "_reactor") ||
-        intern(&name_task_id, "task_id") || fetch(&deque_type, "collections", "deque") ||
-        fetch(&count_type, "itertools", "count")) {
+        intern(&name_task_id, "task_id") || fetch(&count_type, "itertools", "count")) {
         return -1;
     }
     return PyModule_AddFunctions(module, functions);

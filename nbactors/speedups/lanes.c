@@ -1,24 +1,25 @@
 /* The lanes of actors that run several calls at the same time: `LaneBase`, the base of `LoopLane` and `ThreadLane`. */
 #include "lanes.h"
 #include "jobs.h"
+#include "loops.h"
 
 #include <pythread.h>
 
 typedef struct {
     PyObject_HEAD
-    PyObject *queue, *idle, *lookout, *performer, *loop, *current;
+    PyObject *queue, *idle, *lookout, *performer, *loop, *current, *ends;
     unsigned long ident;
-    Py_ssize_t limit;
+    Py_ssize_t limit, room;
     int running, count;
-    char started, paused, is_gathering, has_gathered, is_due, is_short, is_watching;
+    char started, paused, is_gathering, has_gathered, is_due, is_short, is_watching, is_admitting;
 } LaneBase;
 
-static PyObject *name_append, *name_call, *name_create_task, *name_finished, *name_go_on, *name_on_idle, *name_put,
-    *name_task_ends;
+static PyObject *name_append, *name_call, *name_finished, *name_go_on, *name_launch, *name_on_idle, *name_put,
+    *name_send, *name_task_ends;
 static PyMethodDef task_ends_method;
 static PyTypeObject *lane_type;
 
-HOLDER(LaneBase, lane, queue, current)
+HOLDER(LaneBase, lane, queue, ends)
 
 static PyMemberDef lane_members[] = {
     {"_jobs", T_OBJECT_EX, offsetof(LaneBase, queue), 0, NULL},
@@ -30,6 +31,7 @@ static PyMemberDef lane_members[] = {
     {"_ident", T_ULONG, offsetof(LaneBase, ident), 0, NULL},
     {"_running", T_INT, offsetof(LaneBase, running), 0, NULL},
     {"_limit", T_PYSSIZET, offsetof(LaneBase, limit), 0, NULL},
+    {"_room", T_PYSSIZET, offsetof(LaneBase, room), 0, NULL},
     {"_count", T_INT, offsetof(LaneBase, count), 0, NULL},
     {"_started", T_BOOL, offsetof(LaneBase, started), 0, NULL},
     {"_paused", T_BOOL, offsetof(LaneBase, paused), 0, NULL},
@@ -84,14 +86,49 @@ lane_put(LaneBase *self, PyObject *job)
     return appended;
 }
 
-/* Begin a job in the current context, and make the task that runs it. Returns 0, or -1 with an exception. */
+/* Make the task that runs the rest of a job, and take its first step at once. `context` is the current one. Returns 0,
+ * or -1 with an exception. */
 static int
-begin(LaneBase *self, JobBase *job)
+launch(LaneBase *self, JobBase *job, PyObject *rest, PyObject *context)
 {
-    PyObject *ends = PyCFunction_New(&task_ends_method, (PyObject *)self);
-    PyObject *token = ends == NULL ? NULL : PyContextVar_Set(self->current, (PyObject *)job);
-    PyObject *rest = token == NULL ? NULL : PyObject_CallMethodObjArgs(self->performer, name_call, job, ends, NULL);
-    Py_XDECREF(ends);
+    Step step;
+    PyObject *task = self->loop == NULL ? NULL : make_task(self->loop, rest, context, &step);
+    if (task == NULL) { /* this is not the usual case */
+        PyErr_Clear();
+        PyObject *launched = PyObject_CallMethodObjArgs((PyObject *)self, name_launch, job, rest, NULL);
+        Py_XDECREF(launched);
+        return launched == NULL ? -1 : 0;
+    }
+    if (step.call == NULL) { /* the loop takes that step: as in `_launch` */
+        PyObject *sent = PyObject_CallMethodOneArg(rest, name_send, Py_None);
+        Py_XDECREF(sent);
+        store(&job->launched, task);
+        return sent == NULL ? -1 : 0;
+    }
+    store(&job->task, task);
+    self->room--;
+    PyObject *stepped =
+        step.context == context ? PyObject_CallNoArgs(step.call) : call_in(step.context, step.call, NULL, 0);
+    Py_DECREF(step.call);
+    Py_DECREF(step.context);
+    Py_XDECREF(stepped);
+    return stepped == NULL ? -1 : 0;
+}
+
+/* Begin a job in the current context. Returns 0, or -1 with an exception. */
+static int
+begin(LaneBase *self, JobBase *job, PyObject *context)
+{
+    if (self->ends == Py_None) {
+        PyObject *ends = PyCFunction_New(&task_ends_method, (PyObject *)self);
+        if (ends == NULL) {
+            return -1;
+        }
+        store(&self->ends, ends);
+    }
+    PyObject *token = PyContextVar_Set(self->current, (PyObject *)job);
+    PyObject *args[] = {self->performer, (PyObject *)job, self->ends};
+    PyObject *rest = token == NULL ? NULL : PyObject_VectorcallMethod(name_call, args, 3, NULL);
     Py_XDECREF(token);
     if (rest == NULL) {
         return -1;
@@ -102,39 +139,32 @@ begin(LaneBase *self, JobBase *job)
         Py_DECREF(rest);
         return finished == NULL ? -1 : 0;
     }
-    PyObject *loop = self->loop == NULL ? Py_None : self->loop; /* user code has run meanwhile */
-    Py_INCREF(loop);
-    PyObject *task = PyObject_CallMethodOneArg(loop, name_create_task, rest);
-    Py_DECREF(loop);
+    int failed = launch(self, job, rest, context);
     Py_DECREF(rest);
-    if (task != NULL) {
-        store(&job->launched, task);
-    }
-    return task == NULL ? -1 : 0;
+    return failed;
 }
 
-PyDoc_STRVAR(admit_doc, "Start calls up to the limit. Return False if the first one that is left is not the usual\n"
-                        "case. The loop's thread.");
-
-static PyObject *
-lane_admit(LaneBase *self, PyObject *Py_UNUSED(ignored))
+/* Start calls as long as they are the usual case. Returns whether none is left that may begin now: 1, 0, or -1 with an
+ * exception. */
+static int
+admit(LaneBase *self)
 {
-    while (are_whole(&self->queue, lane_count) && self->running < self->limit && !self->paused) {
+    while (are_whole(&self->queue, lane_count) && self->running < self->limit && self->room > 0 && !self->paused) {
         PyObject *job = take_first(self->lookout, self->queue);
         if (job == NULL) {
-            return NULL;
+            return -1;
         }
         if (job == Py_None) {
             Py_DECREF(job);
             Py_ssize_t count = PyObject_Size(self->queue);
-            return count < 0 ? NULL : PyBool_FromLong(count == 0);
+            return count < 0 ? -1 : count == 0;
         }
         self->running++;
         ((JobBase *)job)->thread = self->ident;
         PyObject *context = PyContext_CopyCurrent();
         int failed = context == NULL || PyContext_Enter(context);
         if (!failed) {
-            failed = begin(self, (JobBase *)job);
+            failed = begin(self, (JobBase *)job, context);
             PyObject *type, *error, *trace;
             PyErr_Fetch(&type, &error, &trace);
             if (PyContext_Exit(context)) {
@@ -145,10 +175,47 @@ lane_admit(LaneBase *self, PyObject *Py_UNUSED(ignored))
         Py_XDECREF(context);
         Py_DECREF(job);
         if (failed) {
-            return NULL;
+            return -1;
         }
     }
-    Py_RETURN_TRUE;
+    return 1;
+}
+
+/* Have calls that wait, and may run, started in the loop's next turn. Returns 0, or -1 with an exception. */
+static int
+go_on(LaneBase *self)
+{
+    Py_ssize_t count =
+        !are_whole(&self->queue, lane_count) || self->is_due || self->paused || self->running >= self->limit
+            ? 0
+            : PyObject_Size(self->queue);
+    if (count <= 0) {
+        return count < 0 ? -1 : 0;
+    }
+    PyObject *due = PyObject_CallMethodNoArgs((PyObject *)self, name_go_on);
+    Py_XDECREF(due);
+    return due == NULL ? -1 : 0;
+}
+
+PyDoc_STRVAR(admit_doc, "Start calls up to the limit, and up to `_room` tasks. Return False if the first one that is\n"
+                        "left is not the usual case. The loop's thread.");
+
+static PyObject *
+lane_admit(LaneBase *self, PyObject *Py_UNUSED(ignored))
+{
+    self->is_admitting = 1;
+    int is_done = admit(self);
+    self->is_admitting = 0;
+    if (is_done < 0) {
+        PyObject *type, *error, *trace;
+        PyErr_Fetch(&type, &error, &trace);
+        if (go_on(self)) {
+            PyErr_Clear(); /* the first exception tells why */
+        }
+        PyErr_Restore(type, error, trace);
+        return NULL;
+    }
+    return is_done && go_on(self) ? NULL : PyBool_FromLong(is_done);
 }
 
 PyDoc_STRVAR(task_ends_doc, "Do what `_task_ends` does.");
@@ -180,7 +247,7 @@ lane_task_ends(PyObject *object, PyObject *argument)
         if (self->running == 0) {
             return PyObject_CallMethodNoArgs(object, name_on_idle);
         }
-    } else if (!self->is_due) {
+    } else if (!self->is_due && !self->is_admitting) {
         return PyObject_CallMethodNoArgs(object, name_go_on);
     }
     Py_RETURN_NONE;
@@ -212,9 +279,9 @@ static PyType_Spec lane_spec = {
 int
 add_lanes(PyObject *module)
 {
-    if (intern(&name_append, "append") || intern(&name_call, "call") || intern(&name_create_task, "create_task") ||
-        intern(&name_finished, "_finished") || intern(&name_go_on, "_go_on") || intern(&name_on_idle, "_on_idle") ||
-        intern(&name_put, "put") || intern(&name_task_ends, "_task_ends")) {
+    if (intern(&name_append, "append") || intern(&name_call, "call") || intern(&name_finished, "_finished") ||
+        intern(&name_go_on, "_go_on") || intern(&name_launch, "_launch") || intern(&name_on_idle, "_on_idle") ||
+        intern(&name_put, "put") || intern(&name_send, "send") || intern(&name_task_ends, "_task_ends")) {
         return -1;
     }
     lane_type = add_type(module, "LaneBase", &lane_spec);
