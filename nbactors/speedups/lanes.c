@@ -5,17 +5,19 @@
 
 #include <pythread.h>
 
+#define SHORT 0.001 /* seconds, as in `thread_lane.py` */
+
 typedef struct {
     PyObject_HEAD
-    PyObject *queue, *idle, *lookout, *performer, *loop, *current, *ends;
+    PyObject *queue, *idle, *lookout, *performer, *loop, *current, *active, *perform, *ends;
     unsigned long ident;
-    Py_ssize_t limit, room;
+    Py_ssize_t limit, room, taken;
     int running, count;
     char started, paused, is_gathering, has_gathered, is_due, is_short, is_watching, is_admitting;
 } LaneBase;
 
-static PyObject *name_append, *name_call, *name_finished, *name_go_on, *name_launch, *name_on_idle, *name_put,
-    *name_send, *name_task_ends;
+static PyObject *name_after, *name_append, *name_end, *name_call, *name_finished, *name_go_on, *name_launch,
+    *name_on_idle, *name_put, *name_send, *name_task_ends;
 static PyMethodDef task_ends_method;
 static PyTypeObject *lane_type;
 
@@ -28,10 +30,13 @@ static PyMemberDef lane_members[] = {
     {"_performer", T_OBJECT_EX, offsetof(LaneBase, performer), 0, NULL},
     {"loop", T_OBJECT_EX, offsetof(LaneBase, loop), 0, NULL},
     {"_current", T_OBJECT_EX, offsetof(LaneBase, current), 0, NULL},
+    {"_active", T_OBJECT_EX, offsetof(LaneBase, active), 0, NULL},
+    {"_run", T_OBJECT_EX, offsetof(LaneBase, perform), 0, NULL},
     {"_ident", T_ULONG, offsetof(LaneBase, ident), 0, NULL},
     {"_running", T_INT, offsetof(LaneBase, running), 0, NULL},
     {"_limit", T_PYSSIZET, offsetof(LaneBase, limit), 0, NULL},
     {"_room", T_PYSSIZET, offsetof(LaneBase, room), 0, NULL},
+    {"_taken", T_PYSSIZET, offsetof(LaneBase, taken), 0, NULL},
     {"_count", T_INT, offsetof(LaneBase, count), 0, NULL},
     {"_started", T_BOOL, offsetof(LaneBase, started), 0, NULL},
     {"_paused", T_BOOL, offsetof(LaneBase, paused), 0, NULL},
@@ -255,10 +260,74 @@ lane_task_ends(PyObject *object, PyObject *argument)
 
 static PyMethodDef task_ends_method = {"task_ends", lane_task_ends, METH_O, task_ends_doc};
 
+/* Run a job that has begun, on a thread of a pool, and end it. Returns 0, or -1 with an exception. */
+static int
+serve(LaneBase *self, PyObject *lookout, JobBase *job, unsigned long thread)
+{
+    self->taken++;
+    job->thread = thread;
+    PyObject *token = PyContextVar_Set(self->current, (PyObject *)job), *perform = Py_NewRef(self->perform);
+    PyObject *ran = token == NULL ? NULL : PyObject_CallOneArg(perform, (PyObject *)job);
+    Py_DECREF(perform);
+    Py_XDECREF(token);
+    Py_XDECREF(ran);
+    PyObject *took = ran == NULL ? NULL : finish_job(lookout, (PyObject *)job);
+    if (took == Py_None) { /* this is not the usual case */
+        Py_DECREF(took);
+        PyObject *ended = PyObject_CallMethodNoArgs((PyObject *)job, name_end);
+        took = ended == NULL ? NULL : PyObject_CallMethodOneArg(lookout, name_after, (PyObject *)job);
+        Py_XDECREF(ended);
+    }
+    double seconds = took == NULL ? 0.0 : PyFloat_AsDouble(took);
+    Py_XDECREF(took);
+    self->is_short = seconds < SHORT;
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+PyDoc_STRVAR(serve_doc,
+             "Run calls that wait, as long as there are any and the next one is the usual case. The lookout\n"
+             "and the identifier are those of the calling thread, which is in `_active` then.");
+
+static PyObject *
+lane_serve(LaneBase *self, PyObject *const *args, Py_ssize_t count)
+{
+    unsigned long thread = count == 2 ? PyLong_AsUnsignedLong(args[1]) : 0;
+    if (count != 2 || PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "_serve_quickly takes a lookout and an identifier");
+        return NULL;
+    }
+    int failed = 0, has_run = 0;
+    while (!failed && are_whole(&self->queue, lane_count) && PySet_CheckExact(self->active)) {
+        /* Active before it reads the flag: `Renewal` sets the flag and then reads `runs`, so one sees the other. */
+        failed = PySet_Add(self->active, args[1]);
+        if (failed || self->paused) {
+            break;
+        }
+        PyObject *job = take_first(args[0], self->queue);
+        if (job == Py_None) {
+            Py_DECREF(job);
+            break;
+        }
+        has_run = 1;
+        failed = job == NULL || serve(self, args[0], (JobBase *)job, thread);
+        Py_XDECREF(job);
+    }
+    if (has_run && !failed && self->current != NULL) {
+        PyObject *token = PyContextVar_Set(self->current, Py_None);
+        failed = token == NULL;
+        Py_XDECREF(token);
+    }
+    if (failed) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef lane_methods[] = {
-    {"put_quickly",    (PyCFunction)lane_put,   METH_O,      put_doc  },
-    {"_admit_quickly", (PyCFunction)lane_admit, METH_NOARGS, admit_doc},
-    {NULL,             NULL,                    0,           NULL     },
+    {"put_quickly",    (PyCFunction)lane_put,                   METH_O,        put_doc  },
+    {"_admit_quickly", (PyCFunction)lane_admit,                 METH_NOARGS,   admit_doc},
+    {"_serve_quickly", (PyCFunction)(void (*)(void))lane_serve, METH_FASTCALL, serve_doc},
+    {NULL,             NULL,                                    0,             NULL     },
 };
 
 PyDoc_STRVAR(lane_doc, "Takes calls in that run at the same time.");
@@ -279,9 +348,10 @@ static PyType_Spec lane_spec = {
 int
 add_lanes(PyObject *module)
 {
-    if (intern(&name_append, "append") || intern(&name_call, "call") || intern(&name_finished, "_finished") ||
-        intern(&name_go_on, "_go_on") || intern(&name_launch, "_launch") || intern(&name_on_idle, "_on_idle") ||
-        intern(&name_put, "put") || intern(&name_send, "send") || intern(&name_task_ends, "_task_ends")) {
+    if (intern(&name_after, "after") || intern(&name_append, "append") || intern(&name_end, "end") ||
+        intern(&name_call, "call") || intern(&name_finished, "_finished") || intern(&name_go_on, "_go_on") ||
+        intern(&name_launch, "_launch") || intern(&name_on_idle, "_on_idle") || intern(&name_put, "put") ||
+        intern(&name_send, "send") || intern(&name_task_ends, "_task_ends")) {
         return -1;
     }
     lane_type = add_type(module, "LaneBase", &lane_spec);

@@ -112,6 +112,9 @@ else:
         def _admit_quickly(self) -> bool:
             return False
 
+        def _serve_quickly(self, lookout: Any, ident: int, /) -> None:
+            pass
+
     class LoopBase:
         """A loop that nobody makes."""
 
