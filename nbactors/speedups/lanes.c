@@ -16,8 +16,8 @@ typedef struct {
     char started, paused, is_gathering, has_gathered, is_due, is_short, is_watching, is_admitting;
 } LaneBase;
 
-static PyObject *name_after, *name_append, *name_end, *name_call, *name_finished, *name_go_on, *name_launch,
-    *name_on_idle, *name_put, *name_send, *name_task_ends;
+static PyObject *name_admit, *name_after, *name_append, *name_end, *name_call, *name_finished, *name_go_on,
+    *name_launch, *name_on_idle, *name_put, *name_send, *name_task_ends;
 static PyMethodDef task_ends_method;
 static PyTypeObject *lane_type;
 
@@ -223,6 +223,49 @@ lane_admit(LaneBase *self, PyObject *Py_UNUSED(ignored))
     return is_done && go_on(self) ? NULL : PyBool_FromLong(is_done);
 }
 
+/* Do what `_admit` does. Returns 0, or -1 with an exception. */
+static int
+admit_all(LaneBase *self)
+{
+    self->room = self->limit;
+    PyObject *is_done = lane_admit(self, NULL);
+    if (is_done == Py_False) { /* the first one that is left is not the usual case */
+        Py_DECREF(is_done);
+        is_done = PyObject_CallMethodNoArgs((PyObject *)self, name_admit);
+    }
+    Py_XDECREF(is_done);
+    return is_done == NULL ? -1 : 0;
+}
+
+PyDoc_STRVAR(gather_doc, "Do what `gather` does.");
+
+static PyObject *
+lane_gather(LaneBase *self, PyObject *visit)
+{
+    self->is_gathering = 1;
+    PyObject *result = PyObject_CallNoArgs(visit), *outer[3], *error = NULL;
+    self->is_gathering = 0;
+    if (!self->has_gathered) {
+        return result;
+    }
+    self->has_gathered = 0;
+    if (result == NULL) {
+        error = begin_handling(outer);
+    }
+    if (admit_all(self)) {
+        Py_CLEAR(result);
+    }
+    if (error != NULL) {
+        end_handling(outer);
+        if (PyErr_Occurred()) { /* a later one takes its place */
+            Py_DECREF(error);
+        } else {
+            PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), error, PyException_GetTraceback(error));
+        }
+    }
+    return result;
+}
+
 PyDoc_STRVAR(task_ends_doc, "Do what `_task_ends` does.");
 
 static PyObject *
@@ -324,10 +367,11 @@ lane_serve(LaneBase *self, PyObject *const *args, Py_ssize_t count)
 }
 
 static PyMethodDef lane_methods[] = {
-    {"put_quickly",    (PyCFunction)lane_put,                   METH_O,        put_doc  },
-    {"_admit_quickly", (PyCFunction)lane_admit,                 METH_NOARGS,   admit_doc},
-    {"_serve_quickly", (PyCFunction)(void (*)(void))lane_serve, METH_FASTCALL, serve_doc},
-    {NULL,             NULL,                                    0,             NULL     },
+    {"put_quickly",    (PyCFunction)lane_put,                   METH_O,        put_doc   },
+    {"gather_quickly", (PyCFunction)lane_gather,                METH_O,        gather_doc},
+    {"_admit_quickly", (PyCFunction)lane_admit,                 METH_NOARGS,   admit_doc },
+    {"_serve_quickly", (PyCFunction)(void (*)(void))lane_serve, METH_FASTCALL, serve_doc },
+    {NULL,             NULL,                                    0,             NULL      },
 };
 
 PyDoc_STRVAR(lane_doc, "Takes calls in that run at the same time.");
@@ -348,10 +392,10 @@ static PyType_Spec lane_spec = {
 int
 add_lanes(PyObject *module)
 {
-    if (intern(&name_after, "after") || intern(&name_append, "append") || intern(&name_end, "end") ||
-        intern(&name_call, "call") || intern(&name_finished, "_finished") || intern(&name_go_on, "_go_on") ||
-        intern(&name_launch, "_launch") || intern(&name_on_idle, "_on_idle") || intern(&name_put, "put") ||
-        intern(&name_send, "send") || intern(&name_task_ends, "_task_ends")) {
+    if (intern(&name_admit, "_admit") || intern(&name_after, "after") || intern(&name_append, "append") ||
+        intern(&name_end, "end") || intern(&name_call, "call") || intern(&name_finished, "_finished") ||
+        intern(&name_go_on, "_go_on") || intern(&name_launch, "_launch") || intern(&name_on_idle, "_on_idle") ||
+        intern(&name_put, "put") || intern(&name_send, "send") || intern(&name_task_ends, "_task_ends")) {
         return -1;
     }
     lane_type = add_type(module, "LaneBase", &lane_spec);

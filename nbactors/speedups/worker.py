@@ -104,10 +104,16 @@ else:
         """Takes calls in that run at the same time."""
 
         put: Any
+        gather: Any
 
         def put_quickly(self, job: Any, /) -> None:
             """Do what `put` does. The leader's thread."""
             self.put(job)
+
+        def gather_quickly(self, visit: Any, /) -> bool:
+            """Do what `gather` does. A callback of the loop."""
+            result: bool = self.gather(visit)
+            return result
 
         def _admit_quickly(self) -> bool:
             return False

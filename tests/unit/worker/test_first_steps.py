@@ -355,6 +355,49 @@ def test_a_performer_that_has_lost_an_attribute_goes_by_the_steps_in_python(name
     stage.loop.close()
 
 
+@pytest.mark.parametrize("fails", [True, False])
+def test_calls_that_a_visit_has_put_in_begin_after_it(stage: Stage, fails: bool) -> None:
+    def visit() -> bool:
+        stage.put("ends_at_once", "plain")
+        for job in (stage.lane._jobs.popleft(), stage.lane._jobs.popleft()):
+            stage.lane.put_quickly(job)
+        assert stage.actor.seen == []
+        if fails:
+            raise LookupError("of the visit")
+        return True
+
+    def gather(visit: Any) -> None:
+        try:
+            results.append(stage.lane.gather_quickly(visit))
+        except LookupError as error:
+            results.append((str(error), error.__context__, error.__traceback__ is not None))
+
+    results: list[Any] = []
+    stage.loop.call_soon(gather, visit)
+    stage.loop.call_soon(gather, lambda: False)
+    stage.turn(6)
+    assert results == [("of the visit", None, True) if fails else True, False]
+    assert sorted(stage.answers.given) == [(1, "result"), (2, "plain")]
+
+
+def test_what_a_call_raises_takes_the_place_of_what_the_visit_has(stage: Stage) -> None:
+    def visit() -> bool:
+        stage.lane._has_gathered = True
+        raise LookupError("of the visit")
+
+    def admit() -> None:
+        raise KeyboardInterrupt("of a call")
+
+    stage.lane._admit = admit  # type: ignore[method-assign]
+    stage.lane._admit_quickly = lambda: False  # type: ignore[method-assign]
+    stage.lane._lookout.distrust()
+    stage.put("plain")
+    with pytest.raises(KeyboardInterrupt, match="of a call") as raised:
+        stage.lane.gather_quickly(visit)
+    assert str(raised.value.__context__) == "of the visit"
+    assert not stage.lane._is_gathering
+
+
 def test_calls_on_a_loop_leave_no_object_behind(stage: Stage) -> None:
     def calls(count: int) -> None:
         for _ in range(count):
