@@ -66,11 +66,23 @@ new_handle(PyObject *callback, PyObject *args, PyObject *loop, PyObject *context
     return handle;
 }
 
+/* Return the handles that are due, a new reference; NULL with an exception. */
+static PyObject *
+ready_of(LoopBase *self)
+{
+    if (self->ready == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "_ready");
+    }
+    return Py_XNewRef(self->ready);
+}
+
 /* Append a handle to those that are due. Returns 0, or -1 with an exception. */
 static int
 add_ready(LoopBase *self, PyObject *handle)
 {
-    PyObject *added = self->ready == NULL ? NULL : PyObject_CallMethodOneArg(self->ready, name_append, handle);
+    PyObject *ready = ready_of(self),
+             *added = ready == NULL ? NULL : PyObject_CallMethodOneArg(ready, name_append, handle);
+    Py_XDECREF(ready);
     Py_XDECREF(added);
     return added == NULL ? -1 : 0;
 }
@@ -357,7 +369,7 @@ add_due(LoopBase *self)
 static int
 run_ready(LoopBase *self)
 {
-    PyObject *ready = Py_XNewRef(self->ready);
+    PyObject *ready = ready_of(self);
     Py_ssize_t count = ready == NULL ? -1 : PyObject_Size(ready);
     int failed = count < 0;
     while (!failed && count-- > 0) {
