@@ -88,7 +88,7 @@ def method_of(coroutine: Any, inner: list[FrameType] | None) -> FrameType | None
         coroutine: The runtime's coroutine, which awaits the method.
         inner: If the task runs, the frames of its thread that are within the coroutine, innermost first.
     """
-    if inner is not None:
+    if inner:  # perhaps the task ran a moment ago, and awaits the method now
         return next((frame for frame in reversed(inner) if not is_hidden(frame.f_code.co_filename)), None)
     awaited = coroutine.cr_await
     while type(awaited) is CoroutineType:

@@ -16,7 +16,6 @@ typedef struct {
 } AnswersBase;
 
 static PyObject *name_origin, *pickle_dumps, *protocol;
-static PyTypeObject *deque_type;
 
 HOLDER(AnswersBase, answers, backlog, output)
 
@@ -169,15 +168,12 @@ add_answers(PyObject *module)
     if (intern(&name_origin, "descriptors_origin")) {
         return -1;
     }
-    PyObject *pickles = PyImport_ImportModule("pickle"), *collections = PyImport_ImportModule("collections");
+    PyObject *pickles = PyImport_ImportModule("pickle");
     pickle_dumps = pickles == NULL ? NULL : PyObject_GetAttrString(pickles, "dumps");
-    deque_type = collections == NULL ? NULL : (PyTypeObject *)PyObject_GetAttrString(collections, "deque");
     protocol = PyLong_FromLong(5);
     Py_XDECREF(pickles);
-    Py_XDECREF(collections);
-    PyTypeObject *type = pickle_dumps == NULL || deque_type == NULL || protocol == NULL
-                             ? NULL
-                             : add_type(module, "AnswersBase", &answers_spec);
+    PyTypeObject *type =
+        pickle_dumps == NULL || protocol == NULL ? NULL : add_type(module, "AnswersBase", &answers_spec);
     Py_XDECREF(type);
     return type == NULL ? -1 : 0;
 }

@@ -14,7 +14,7 @@ PyObject *run_type;
 static LinkClass link_class;
 static TurnsClass turns_class;
 static PyTypeObject *method_type;
-static PyObject *message_type, *deque_type, *count_type;
+static PyObject *message_type, *count_type;
 
 PyObject *numbers[STATES], *no_bytes, *no_text, *no_time, *no_tuple;
 static PyObject *name_append, *name_children, *name_dirty, *name_in_flight, *name_nudge, *name_reactor, *name_task_id;
@@ -153,7 +153,7 @@ know(PyObject *Py_UNUSED(module), PyObject *const *classes, Py_ssize_t count)
 int
 is_deque(PyObject *object)
 {
-    return object != NULL && (PyObject *)Py_TYPE(object) == deque_type;
+    return object != NULL && Py_TYPE(object) == deque_type;
 }
 
 int
@@ -618,8 +618,7 @@ add_calls(PyObject *module)
     if (no_bytes == NULL || no_tuple == NULL || no_time == NULL || intern(&no_text, "") ||
         intern(&name_append, "append") || intern(&name_children, "children") || intern(&name_dirty, "dirty") ||
         intern(&name_in_flight, "in_flight") || intern(&name_nudge, "nudge") || intern(&name_reactor, "_reactor") ||
-        intern(&name_task_id, "task_id") || fetch(&deque_type, "collections", "deque") ||
-        fetch(&count_type, "itertools", "count")) {
+        intern(&name_task_id, "task_id") || fetch(&count_type, "itertools", "count")) {
         return -1;
     }
     return PyModule_AddFunctions(module, functions);

@@ -20,15 +20,17 @@ int add_arrivals(PyObject *module);
 int add_atoms(PyObject *module);
 int add_calls(PyObject *module);
 int add_connections(PyObject *module);
-int add_handles(PyObject *module);
 int add_jobs(PyObject *module);
 int add_lanes(PyObject *module);
 int add_leading(PyObject *module);
+int add_loops(PyObject *module);
 int add_methods(PyObject *module);
 int add_polling(PyObject *module);
 int add_replies(PyObject *module);
 int add_splits(PyObject *module);
 int add_tasks(PyObject *module);
+
+extern PyTypeObject *deque_type; /* `collections.deque` */
 
 /* Intern a name. Returns 0, or -1 with an exception. */
 static inline int

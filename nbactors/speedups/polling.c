@@ -84,8 +84,8 @@ has_found_at_once(PyObject *selector)
     return ((SelectorBase *)selector)->found_at_once;
 }
 
-static void
-drop(Event *events, int count)
+void
+drop_events(Event *events, int count)
 {
     for (int i = 0; i < count; i++) {
         Py_DECREF(events[i].key);
@@ -103,7 +103,7 @@ take(SelectorBase *self, struct epoll_event *found, int count, Event *events)
         Py_XDECREF(fd);
         if (key == NULL) {
             if (PyErr_Occurred()) {
-                drop(events, taken);
+                drop_events(events, taken);
                 return -1;
             }
             continue; /* it was unregistered just now */
@@ -111,7 +111,7 @@ take(SelectorBase *self, struct epoll_event *found, int count, Event *events)
         PyObject *wanted = PyTuple_Check(key) && PyTuple_GET_SIZE(key) > 3 ? PyTuple_GET_ITEM(key, 2) : Py_None;
         long mask = PyLong_AsLong(wanted);
         if (mask == -1 && PyErr_Occurred()) {
-            drop(events, taken);
+            drop_events(events, taken);
             return -1;
         }
         long ready = (found[i].events & ~(uint32_t)EPOLLIN ? 2 : 0) | (found[i].events & ~(uint32_t)EPOLLOUT ? 1 : 0);
@@ -276,7 +276,22 @@ poll_selector(PyObject *selector, int is_brisk, double seconds, Event *events)
                     : look((SelectorBase *)selector, seconds, events);
 }
 
-/* Poll, for the selector's methods. Returns the events as a list of (key, mask), as a selector does. */
+PyObject *
+list_of(Event *events, int count)
+{
+    PyObject *list = PyList_New(count);
+    for (int i = 0; list != NULL && i < count; i++) {
+        PyObject *event = Py_BuildValue("(Ol)", events[i].key, events[i].mask);
+        if (event == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, i, event);
+    }
+    return list;
+}
+
+/* Poll, for the selector's methods. */
 static PyObject *
 events_of(SelectorBase *self, PyObject *timeout, int is_brisk)
 {
@@ -289,16 +304,8 @@ events_of(SelectorBase *self, PyObject *timeout, int is_brisk)
     }
     Event events[MAX_EVENTS];
     int count = poll_selector((PyObject *)self, is_brisk, seconds, events);
-    PyObject *list = count < 0 ? NULL : PyList_New(count);
-    for (int i = 0; list != NULL && i < count; i++) {
-        PyObject *event = Py_BuildValue("(Ol)", events[i].key, events[i].mask);
-        if (event == NULL) {
-            Py_CLEAR(list);
-            break;
-        }
-        PyList_SET_ITEM(list, i, event);
-    }
-    drop(events, count);
+    PyObject *list = count < 0 ? NULL : list_of(events, count);
+    drop_events(events, count);
     return list;
 }
 

@@ -16,6 +16,12 @@ typedef struct {
  * with an exception. The selector is one that `is_quick_selector` has accepted. */
 int poll_selector(PyObject *selector, int is_brisk, double seconds, Event *events);
 
+/* Return events as a list of (key, mask), as a selector does; NULL with an exception. */
+PyObject *list_of(Event *events, int count);
+
+/* Let the keys of events go. */
+void drop_events(Event *events, int count);
+
 /* Return whether `poll_selector` may poll a selector. */
 int is_quick_selector(PyObject *selector);
 

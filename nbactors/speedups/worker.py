@@ -17,6 +17,8 @@ __all__ = [
     "JobBase",
     "LaneBase",
     "LookoutBase",
+    "LoopBase",
+    "LoopPerformerBase",
     "PerformerBase",
     "know_jobs",
 ]
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
         JobBase,
         LaneBase,
         LookoutBase,
+        LoopBase,
+        LoopPerformerBase,
         PerformerBase,
         know_jobs,
     )
@@ -40,6 +44,8 @@ elif compiled is not None:
     ExecutorBase = compiled.ExecutorBase
     CallerJobsBase = compiled.CallerJobsBase
     LaneBase = compiled.LaneBase
+    LoopBase = compiled.LoopBase
+    LoopPerformerBase = compiled.LoopPerformerBase
     know_jobs = compiled.know_jobs
 else:
 
@@ -98,13 +104,34 @@ else:
         """Takes calls in that run at the same time."""
 
         put: Any
+        gather: Any
 
         def put_quickly(self, job: Any, /) -> None:
             """Do what `put` does. The leader's thread."""
             self.put(job)
 
+        def gather_quickly(self, visit: Any, /) -> bool:
+            """Do what `gather` does. A callback of the loop."""
+            result: bool = self.gather(visit)
+            return result
+
         def _admit_quickly(self) -> bool:
             return False
+
+        def _serve_quickly(self, lookout: Any, ident: int, /) -> None:
+            pass
+
+    class LoopBase:
+        """A loop that nobody makes."""
+
+    class LoopPerformerBase:
+        """Calls methods on event loops."""
+
+        begin: Any
+
+        def call(self, job: Any, ends: Any, /) -> Any:
+            """Call a job's method. A loop's thread."""
+            return self.begin(job, ends)
 
     class PerformerBase:
         """Finds the methods of calls."""

@@ -32,7 +32,7 @@ def session() -> Iterator[None]:
 
 
 # The functions that a call runs at most, in its caller and its worker.
-FEW = [("plain", 70, 76), ("async", 70, 122)] if compiled is None else [("plain", 26, 12), ("async", 26, 58)]
+FEW = [("plain", 70, 76), ("async", 70, 122)] if compiled is None else [("plain", 26, 12), ("async", 26, 40)]
 
 # A room in which a caller executes more bytecodes than that in each form.
 COUNTED, LEAST = ("local/connections", 500) if compiled is None else ("local/objects", 100)

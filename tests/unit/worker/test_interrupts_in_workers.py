@@ -344,8 +344,67 @@ class TestWindow:
         finally:
             sys.settrace(before)
 
-    def test_what_is_raised_while_the_window_shuts_is_swallowed(self) -> None:
+    def test_strikes_at_any_time_are_raised_in_user_code_only(self) -> None:
+        window: Window | None = None
+        jobs, ends, outside = [Job() for _ in range(1000)], threading.Event(), 0
+
+        def serve() -> None:
+            nonlocal window, outside
+            window = Window(threading.get_ident(), ThreadWaits())
+            for job in jobs:
+                try:
+                    try:
+                        window.open(job)  # type: ignore[arg-type]
+                        invoke(user_code, (), {})
+                    finally:
+                        window.shut()
+                except KeyboardInterrupt:
+                    window.shut()
+                try:
+                    for _ in range(20):
+                        ask()
+                except KeyboardInterrupt:
+                    outside += 1
+            ends.set()
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            thread = threading.Thread(target=serve)
+            thread.start()
+            while not ends.is_set():
+                now = window and window._job
+                if now is not None:
+                    window.strike(now)  # type: ignore[union-attr]
+            thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        assert outside == 0
+        assert window is not None
+        assert (window._job, window._struck, window._striking) == (None, False, False)
+        assert sum(job.interrupts for job in jobs) > 0
+
+    def test_a_window_that_is_struck_just_now_is_shut_after_that(self) -> None:
+        window, job = Window(threading.get_ident(), ThreadWaits()), Job()
+        window.open(job)  # type: ignore[arg-type]
+        window._striking = True
+        window._lock.acquire()
+
+        def strike() -> None:
+            eventually(lambda: window._job is None)
+            window._striking = False
+            window._lock.release()
+
+        other = threading.Thread(target=strike)
+        other.start()
+        window.shut()
+        assert not window._striking
+        other.join()
+
+    @pytest.mark.parametrize("is_striking", [True, False])
+    def test_what_is_raised_while_the_window_shuts_is_swallowed(self, is_striking: bool) -> None:
         window = Window(threading.get_ident(), ThreadWaits())
+        window._striking = is_striking
 
         class Lock:
             torn = False
@@ -371,6 +430,11 @@ class TestWindow:
 
 
 def ask() -> None: ...
+
+
+def user_code() -> None:
+    for _ in range(500):
+        ask()
 
 
 def hit(window: Window, job: Job) -> None:

@@ -117,6 +117,22 @@ class TestHost:
         assert timer.cancelled()
         assert not host._timer.cancelled()
 
+    def test_it_sets_its_timer_also_if_a_call_that_it_begins_raises(
+        self, host: Any, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        def raises() -> bool:
+            raise LookupError("as of a signal handler")
+
+        told: list[Any] = []
+        loop.set_exception_handler(lambda loop, context: told.append(context["exception"].args))
+        host._visit_reactor = raises
+        host.reactor.timer_due = monotonic() + 60
+        host.nudge()
+        turn(loop)
+        assert told == [("as of a signal handler",)]
+        assert host._timer is not None
+        host._timer.cancel()
+
     def test_the_loop_is_idle_once_it_has_answered(self, host: Any, loop: asyncio.AbstractEventLoop) -> None:
         assert not host.is_idle()
         assert not host.is_idle()

@@ -301,18 +301,26 @@ class Window:
         self._thread = ctypes.c_ulong(thread)
         self._lock = threading.Lock()
         self._job: Job | None = None
+        self._striking = False
+        """Whether `strike` decides just now. It sets this and then reads `_job`; `shut` sets that and then reads this.
+        So one sees the other, and most calls need no lock."""
         self._struck = False
 
     def open(self, job: Job) -> None:
         """Allow interrupts, since user code of the call begins. The thread itself."""
-        with self._lock:
-            self._job = job
+        self._job = job
 
     def shut(self) -> None:
         """End interrupts after user code of the call; withdraw one that was not raised yet. The thread itself."""
+        try:
+            self._job = None
+            if not (self._striking or self._struck):
+                return
+        except KeyboardInterrupt:  # as below
+            pass
         while True:
             try:
-                with self._lock:
+                with self._lock:  # after the end of `strike`
                     self._job = None
                 if self._struck:
                     self._struck = False
@@ -337,11 +345,15 @@ class Window:
         if not _may_hit(job, wait or frame):
             return
         with self._lock:
-            if self._job is not job:
-                return
-            if wait is not None:
-                job.interrupts += self._waits.interrupt(self.ident)
-            else:
-                job.interrupts += 1
-                self._struck = True
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(KeyboardInterrupt))
+            self._striking = True
+            try:
+                if self._job is not job:
+                    return
+                if wait is not None:
+                    job.interrupts += self._waits.interrupt(self.ident)
+                else:
+                    job.interrupts += 1
+                    self._struck = True
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(KeyboardInterrupt))
+            finally:
+                self._striking = False

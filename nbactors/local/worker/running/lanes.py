@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbactors.local.reactor.guard import host
@@ -124,7 +125,7 @@ class Lanes:
 
         lane = self._loop_lane
         lane.adopt()
-        host(reactor, LoopHost(reactor, lane.loop, lambda: lane.gather(reactor.visit)))
+        host(reactor, LoopHost(reactor, lane.loop, partial(lane.gather_quickly, reactor.visit)))
         waiting.before_block = LoopBlocking().notice
 
     def construct(self, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

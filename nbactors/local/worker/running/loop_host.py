@@ -41,19 +41,23 @@ class LoopHost:
 
     def _visit(self) -> None:
         self._due = False
-        if not self._visit_reactor():
+        try:
+            has_led = self._visit_reactor()
+        except BaseException:  # of a call that has begun
+            self._set_timer()
+            raise
+        if not has_led:
             # Another thread leads. Until it leaves, the descriptor may stay readable, and the loop would spin on it.
             self._loop.remove_reader(self._reactor.fileno())
             self._away = True
             if not self._reactor.is_led:  # the other thread has left before it could see `_away`
                 self.left()
             return
-        self._set_timer()
+        if self._reactor.timer_due != self._timer_due:
+            self._set_timer()
 
     def _set_timer(self) -> None:
         due = self._reactor.timer_due
-        if due == self._timer_due:
-            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from nbactors.local.worker.running import producing, taking
 from nbactors.local.worker.running.ending import ActorExit
 from nbactors.local.worker.running.interrupts import invoke
+from nbactors.speedups.worker import LoopPerformerBase
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.performer import Performer
 
 
-class LoopPerformer:
+class LoopPerformer(LoopPerformerBase):
     """Calls the method of each job at once. An asynchronous job is completed by a coroutine in an asyncio task."""
 
     def __init__(self, performer: Performer) -> None:
@@ -28,10 +29,13 @@ class LoopPerformer:
         self._answers = performer.answers
         self.leave_by = performer.leave_by
         self.catch_up = performer.reactor.catch_up
-        self._main_thread = threading.main_thread().ident
+        self._main_thread = threading.main_thread().ident or 0
+        self._invoke = invoke
 
-    def call(self, job: Job, ends: Callable[[Job], None]) -> Coroutine[Any, Any, None] | None:
+    def begin(self, job: Job, ends: Callable[[Job], None]) -> Coroutine[Any, Any, None] | None:
         """Call a job's method on a loop's thread; return a coroutine that completes the job, None if it is complete.
+
+        The usual case is `call`, where that is compiled.
 
         Args:
             job: The job.
@@ -55,14 +59,9 @@ class LoopPerformer:
             else:
                 result = self._invoke_on_group_loop(job, function, args, kwargs)
             del args, kwargs
-            if job.message.num_returns < 0 or _is_to_await(function, result):
-                is_async = True
-                rest = self._await(job, result, ends)
-                # Run to its first `await`. asyncio drops a coroutine that is cancelled before it has begun, without a
-                # word to it: so it begins here. A callback of the task instead would cost a sixth of a small call.
-                rest.send(None)
-                return rest
-            performer.deliver(job, result)
+            rest = self._rest(job, function, result, ends)
+            is_async = rest is not None
+            return rest
         except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
             performer.raised(job, error)
         finally:
@@ -83,29 +82,37 @@ class LoopPerformer:
         finally:
             window.shut()
 
+    def _rest(
+        self, job: Job, function: Callable[..., Any], result: Any, ends: Callable[[Job], None]
+    ) -> Coroutine[Any, Any, None] | None:
+        """Return a coroutine that completes an asynchronous call; complete another one, and return None."""
+        if job.message.num_returns < 0 or _is_to_await(function, result):
+            return self._await(job, result, ends)
+        self._performer.deliver(job, result)
+        return None
+
     async def _await(self, job: Job, result: Any, ends: Callable[[Job], None]) -> None:
         """Complete an asynchronous call, and answer."""
-        num_returns = job.message.num_returns
         raised: BaseException | None = None
         try:
-            await _turn()
-            job.task, job.launched = job.launched, None
-            if job.cancel is None:
-                if isinstance(result, CoroutineType):
-                    result = await result
-                if num_returns < 0:
-                    if not producing.is_generator(result):
-                        raise producing.not_a_generator(job, result)
-                    await producing.produce_async(self._answers, job, result)
-                elif isinstance(result, AsyncGeneratorType):
-                    result = await taking.take_async(result, num_returns)
-        except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
-            raised = error
-        try:
-            if raised is None:
-                job.task = None  # for the reason in `_answer`
-                if self._answers._give_quickly(job, result):
-                    return
+            try:
+                if job.task is None:  # it does not run in its task yet
+                    await _turn()
+                    job.task, job.launched = job.launched, None
+                if job.cancel is None:
+                    if isinstance(result, CoroutineType):
+                        result = await result
+                    if self._answers._give_quickly(job, result):
+                        return
+                    num_returns = job.message.num_returns
+                    if num_returns < 0:
+                        if not producing.is_generator(result):
+                            raise producing.not_a_generator(job, result)
+                        await producing.produce_async(self._answers, job, result)
+                    elif isinstance(result, AsyncGeneratorType):
+                        result = await taking.take_async(result, num_returns)
+            except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
+                raised = error
             if isinstance(result, CoroutineType) and (job.launched is not None or job.cancel is not None):
                 result.close()  # it was perhaps cancelled before it began; closing an ended coroutine does nothing
             try:

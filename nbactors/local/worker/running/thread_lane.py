@@ -45,6 +45,7 @@ class ThreadLane(LaneBase):
         self._name = name
         self._limit = min(limit, sys.maxsize)
         self._run = run
+        self._current = current
         self._later = later
         self._catch_up = catch_up
         self._is_short = False
@@ -138,17 +139,15 @@ class ThreadLane(LaneBase):
         job: Job | None
         lookout = Lookout(self._catch_up)
         while True:
+            self._serve_quickly(lookout, ident)
             # Active before it reads the flag: `Renewal` sets the flag and then reads `runs`, so one sees the other.
             active.add(ident)
-            job, is_begun = None, False
-            if not self._paused:
-                job = lookout._pop_quickly(jobs)
-                is_begun = job is not None
-                if not is_begun and jobs:
-                    try:
-                        job = jobs.popleft()
-                    except IndexError:  # another thread has taken it
-                        pass
+            job = None
+            if jobs and not self._paused:
+                try:
+                    job = jobs.popleft()
+                except IndexError:  # another thread has taken it
+                    pass
             if job is None:
                 active.discard(ident)
                 idle.append(sleep)
@@ -162,19 +161,14 @@ class ThreadLane(LaneBase):
                 sleep.acquire()
                 continue
             self._taken += 1
-            if not is_begun:
-                lookout.before(job)
-                is_begun = job.begin()
-            if is_begun:
+            lookout.before(job)
+            if job.begin():
                 job.thread = ident
                 current.set(job)
                 self._run(job)
                 current.set(None)
-                took = lookout._finish_quickly(job)
-                if took is None:
-                    job.end()
-                    took = lookout.after(job)
-                self._is_short = took < SHORT_S
+                job.end()
+                self._is_short = lookout.after(job) < SHORT_S
             active.discard(ident)
             job = None
 
