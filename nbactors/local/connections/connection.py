@@ -129,9 +129,16 @@ class Connection(ConnectionBase):
 
     def start(self) -> None:
         """Have the reactor watch the socket, so that the leader receives. Repeated if an exception has aborted it."""
-        fd = self.sock.fileno()
-        self._reactor.unregister(fd)  # an aborted start has perhaps noted it without telling the system
-        self._reactor.register(fd, selectors.EVENT_READ, self._on_ready)
+        sock = self.sock
+        fd = sock.fileno()
+        while True:
+            self._reactor.unregister(fd)  # an aborted start has perhaps noted it without telling the system
+            try:
+                self._reactor.register(fd, selectors.EVENT_READ, self._on_ready)
+                return
+            except (KeyError, FileExistsError):  # a handler has interrupted this, and has done the same
+                if self.sock is not sock:
+                    return
 
     # ------------------------------------------------------------------------------------------------------ sending
 
@@ -377,8 +384,12 @@ class Connection(ConnectionBase):
                 reactor.trash.append(self.go_on)
 
     def _broke(self, error: OSError) -> None:
-        """Handle an error of a receive. The system tells it once: the next receive finds the end of the stream."""
-        self.lose(f"the connection broke: {error.strerror or error}")
+        """Handle an error of a receive, behind the messages. The system tells it once.
+
+        The mark is handled again by a handler that interrupts the handling and waits.
+        """
+        self._messages.insert(0, Mark(partial(self.lose, f"the connection broke: {error.strerror or error}")))
+        self.go_on()
 
     def go_on(self) -> None:
         """Handle what was received; an interrupted `go_on` is continued at its message. The leader's thread."""

@@ -81,6 +81,7 @@ class PeerConnection(Connection):
     Attributes:
         received: The number of frames received.
         is_outgoing: Whether this process made the connection.
+        attempt: Identifies the code that makes a socket now, which may be interrupted; None if there is none.
         link: The number that the process that made the connection has given it; 0 if it ends with its socket.
         tries: How many attempts to make the socket anew have failed in a row.
     """
@@ -102,6 +103,7 @@ class PeerConnection(Connection):
         self._lends = True
         self._broken = sock is None
         self.is_outgoing = False
+        self.attempt: object = None
         self.link = 0
         self.tries = 0
         self.received = 0

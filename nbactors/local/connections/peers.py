@@ -159,6 +159,9 @@ class Peers:
         while True:
             known = self._outgoing.get(process_id)
             if known is not None and not known.closed:
+                if known.attempt is not None:
+                    # The code that makes the socket may be interrupted by this very code, which may wait for an answer.
+                    self._reactor.call_later(FIRST_DELAY_S, partial(self._make_again, known, known.attempt))
                 return known
             if process_id in self._gone:
                 return None
@@ -168,12 +171,15 @@ class Peers:
             connection.link = next(self._numbers)
             connection.peer_id = process_id
             connection.is_outgoing = True
+            connection.attempt = object()
             connection.route(self.handlers, _ONCE)
             connection.after_batch = self._owner.after_batch
             self._owner.equip(connection)
             try:
                 if self._add(process_id, connection, known):
-                    return self._connect(connection)
+                    made = self._connect(connection)
+                    connection.attempt = None
+                    return made
             except BaseException:
                 # Others may wait for what they have sent on it: the leader makes the socket, or goes on with it.
                 if self._outgoing.get(process_id) is connection:
@@ -224,18 +230,28 @@ class Peers:
         delay = min(FIRST_DELAY_S * 2**connection.tries, LAST_DELAY_S) if connection.tries else 0.0
         self._reactor.call_later(delay, lambda: self._reconnect(connection))
 
+    def _make_again(self, connection: PeerConnection, attempt: object) -> None:
+        """Make the socket of a connection, unless the code that has begun to do so has come to its end."""
+        if connection.attempt is attempt:
+            self._reconnect(connection)
+
     def _reconnect(self, connection: PeerConnection) -> None:
+        """Make a socket that goes on with a connection. The leader's thread."""
         if connection.closed:
             return
-        if connection.sock is not None:  # an exception came between taking the socket and using it
+        attempt = connection.attempt = object()
+        # A handler that interrupts this, and waits for an answer on the connection, makes the socket first.
+        self._reactor.discard(partial(self._make_again, connection, attempt))
+        if connection.sock is not None:  # an exception or a handler came between taking the socket and using it
             connection.set_out()
-            return
-        attach = messages.Attach(connection.link, True, connection.received)
-        sock = self._reach(connection.peer_id, attach, RECONNECT_S)
-        if sock is not None:
-            connection.offer(sock)
         else:
-            connection.lose("it could not be reached")
+            attach = messages.Attach(connection.link, True, connection.received)
+            sock = self._reach(connection.peer_id, attach, RECONNECT_S)
+            if sock is not None:
+                connection.offer(sock)
+            else:
+                connection.lose("it could not be reached")
+        connection.attempt = None
 
     def _on_incoming_broken(self, connection: PeerConnection, why: str) -> None:
         """Wait until the other process connects again, or the node says that it has ended. The leader's thread."""
