@@ -5,9 +5,12 @@ from __future__ import annotations
 from threading import get_ident
 
 from nbactors.local.reactor.blame import complain
-from nbactors.local.reactor.guard import QUIET_TICKS, TICK_S
+from nbactors.local.reactor.guard import TICK_S, quiet_ticks
 from nbactors.local.reactor.reactor import CHECK_S, Reactor
 from nbactors.local.reactor.waiter import Waiter
+
+LONGEST_CHECK_S = 1.6
+"""The pause between two checks whether there is still a leader grows up to so many seconds: most actors are idle."""
 
 
 def start(reactor: Reactor) -> None:
@@ -54,7 +57,7 @@ class Background:
             if reactor.leader is not me:
                 quiet = quiet + 1 if stints == reactor.stints else 0
                 stints = reactor.stints
-                if quiet > QUIET_TICKS:
+                if quiet > quiet_ticks(stints):
                     self._sleep_while_led()
                     quiet = 0
                 continue
@@ -63,7 +66,7 @@ class Background:
             reactor.poll(0)
             quiet = 0 if busy or before != stints else quiet + 1
             stints = before
-            if quiet > QUIET_TICKS:
+            if quiet > quiet_ticks(stints):
                 return True
             reactor.leader = None
             reactor.pass_on()
@@ -74,8 +77,9 @@ class Background:
         reactor.parked = True
         # Read after the flag is set: a leader that leaves later sees the flag. Only an asynchronous exception prevents
         # it.
-        while reactor.leader is not None and not reactor.park.acquire(timeout=CHECK_S):
-            pass
+        seconds = CHECK_S
+        while reactor.leader is not None and not reactor.park.acquire(timeout=seconds):
+            seconds = min(2 * seconds, LONGEST_CHECK_S)
         reactor.parked = False
 
     def _lead_in_background(self) -> None:

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 TICK_S = 0.002
 QUIET_TICKS = 50
+"""The background thread polls every so many seconds, until so many ticks in a row have found nothing to do."""
+
+FEW_TICKS = 4
+"""So many ticks suffice as long as no thread has led: most actors get few calls at their start, and ticks take time."""
+
+
+def quiet_ticks(stints: int) -> int:
+    """Return after how many quiet ticks the background thread sleeps, if threads have led the reactor so many times."""
+    return min(QUIET_TICKS, FEW_TICKS + stints)
 
 
 class Host(Protocol):
@@ -70,7 +79,7 @@ class Guard:
             sleep(TICK_S)
             reactor.look_in()
             quiet = quiet + 1 if before == reactor.stints else 0
-            if quiet > QUIET_TICKS and self._host.is_idle():
+            if quiet > quiet_ticks(before) and self._host.is_idle():
                 self._doze()
                 quiet = 0
         self._selector.close()

@@ -21,7 +21,7 @@ QUIET_TICKS = 3
 def _short_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (background, guard):
         monkeypatch.setattr(module, "TICK_S", 0.0002)
-        monkeypatch.setattr(module, "QUIET_TICKS", QUIET_TICKS)
+    monkeypatch.setattr(guard, "QUIET_TICKS", QUIET_TICKS)
 
 
 @pytest.fixture
@@ -244,6 +244,32 @@ def ticks_until_it_leads(reactor: Reactor, script: dict[int, Callable[[], object
 
 def test_the_background_thread_leads_after_some_quiet_ticks(reactor: Reactor) -> None:
     assert ticks_until_it_leads(reactor, {}) == QUIET_TICKS + 1
+
+
+@pytest.mark.parametrize(("stints", "ticks"), [(0, 4), (1, 5), (6, 10), (7, 10), (1000, 10)])
+def test_fewer_quiet_ticks_suffice_where_threads_have_seldom_led(
+    reactor: Reactor, monkeypatch: pytest.MonkeyPatch, stints: int, ticks: int
+) -> None:
+    monkeypatch.setattr(guard, "QUIET_TICKS", 10)
+    reactor.stints = stints
+    assert ticks_until_it_leads(reactor, {}, most=100) == ticks + 1
+
+
+def test_the_checks_whether_there_is_still_a_leader_become_rare(reactor: Reactor) -> None:
+    pauses: list[float] = []
+
+    class Parked(Park):
+        def acquire(self, timeout: float) -> bool:
+            pauses.append(timeout)
+            if len(pauses) == 8:
+                reactor.leader = None
+            return False
+
+    reactor.park = Parked(lambda: None)  # type: ignore[assignment]
+    reactor.leader = Waiter()
+    Background(reactor)._sleep_while_led()
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6, 1.6])
+    assert not reactor.parked
 
 
 def test_output_and_waits_keep_the_background_thread_ticking(reactor: Reactor) -> None:
