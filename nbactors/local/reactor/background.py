@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import get_ident
 
 from nbactors.local.reactor.blame import complain
-from nbactors.local.reactor.guard import TICK_S, quiet_ticks
+from nbactors.local.reactor.guard import QUIET_TICKS, TICK_S, quiet_ticks
 from nbactors.local.reactor.reactor import CHECK_S, Reactor
 from nbactors.local.reactor.waiter import Waiter
 
@@ -66,7 +66,7 @@ class Background:
             reactor.poll(0)
             quiet = 0 if busy or before != stints else quiet + 1
             stints = before
-            if quiet > quiet_ticks(stints):
+            if quiet > QUIET_TICKS:
                 return True
             reactor.leader = None
             reactor.pass_on()

@@ -20,7 +20,11 @@ FEW_TICKS = 4
 
 
 def quiet_ticks(stints: int) -> int:
-    """Return after how many quiet ticks the background thread sleeps, if threads have led the reactor so many times."""
+    """Return after how many quiet ticks the background thread sleeps while another thread, or an event loop, leads.
+
+    Args:
+        stints: How often threads have led the reactor.
+    """
     return min(QUIET_TICKS, FEW_TICKS + stints)
 
 

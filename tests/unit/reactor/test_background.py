@@ -21,7 +21,7 @@ QUIET_TICKS = 3
 def _short_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (background, guard):
         monkeypatch.setattr(module, "TICK_S", 0.0002)
-    monkeypatch.setattr(guard, "QUIET_TICKS", QUIET_TICKS)
+        monkeypatch.setattr(module, "QUIET_TICKS", QUIET_TICKS)
 
 
 @pytest.fixture
@@ -247,12 +247,18 @@ def test_the_background_thread_leads_after_some_quiet_ticks(reactor: Reactor) ->
 
 
 @pytest.mark.parametrize(("stints", "ticks"), [(0, 4), (1, 5), (6, 10), (7, 10), (1000, 10)])
-def test_fewer_quiet_ticks_suffice_where_threads_have_seldom_led(
+def test_while_another_thread_leads_fewer_quiet_ticks_suffice_where_threads_have_seldom_led(
     reactor: Reactor, monkeypatch: pytest.MonkeyPatch, stints: int, ticks: int
 ) -> None:
     monkeypatch.setattr(guard, "QUIET_TICKS", 10)
-    reactor.stints = stints
-    assert ticks_until_it_leads(reactor, {}, most=100) == ticks + 1
+    reactor.stints, reactor.leader = stints, Waiter()
+    passed: list[None] = []
+    reactor.park = Park(lambda: passed.append(None))  # type: ignore[assignment]
+    me = Background(reactor)
+    monkeypatch.setattr(me, "_sleep_while_led", lambda: setattr(reactor, "closed", True))
+    assert not me._tick_until_quiet()
+    assert len(passed) == ticks + 1
+    reactor.closed, reactor.leader = False, None
 
 
 def test_the_checks_whether_there_is_still_a_leader_become_rare(reactor: Reactor) -> None:
