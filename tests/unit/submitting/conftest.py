@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from members import Session, acting_as, settle, tied
@@ -75,3 +76,26 @@ def workers(session: Session, worker: PlayedWorker, tmp_path: Path) -> Iterator[
     settle(session, *others)
     for each in others:
         each.leave()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The functions of the compiled part that have met the usual case."""
+    met: list[str] = []
+
+    def watch(module: Any, name: str) -> None:
+        function = getattr(compiled, name)
+
+        def run(*args: Any) -> Any:
+            result = function(*args)
+            met.extend([name] * (result if type(result) is int else result not in (None, False)))
+            return result
+
+        monkeypatch.setattr(module, name, run)
+
+    watch(actor_link, "submit")
+    watch(pending_call, "go_out")
+    watch(task_queue, "send_tasks")
+    watch(tasks, "submit_task")
+    watch(replies, "settle")
+    return met
