@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,18 @@ class AsyncForking:
     async def pid(self) -> int:
         return os.getpid()
 
+    async def block(self) -> None:
+        time.sleep(0.2)  # noqa: ASYNC251 - the loop is blocked on purpose
+
+    async def note(self) -> int:
+        await self._step()
+        return os.getpid()
+
+    def note_plainly(self) -> int:
+        with self.path.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return os.getpid()
+
 
 async def _nothing() -> int:
     await asyncio.sleep(0)
@@ -161,6 +174,21 @@ def test_a_child_of_a_coroutine_exits_as_its_method_ends(then: str, status: int,
     pid = ray.get(actor.pid.remote(), timeout=10)
     # What else runs on the loop goes on in the actor alone.
     assert then == "return" or path.read_text() == f"{pid}\n"
+
+
+@pytest.mark.parametrize("then", ["return", "await"])
+def test_a_child_of_a_coroutine_runs_no_call_that_waits(then: str, tmp_path: Path) -> None:
+    path = tmp_path / "steps"
+    actor = ray.remote(AsyncForking).remote(path)
+    pid = ray.get(actor.pid.remote(), timeout=10)
+    blocked = actor.block.remote()  # the others are there when it ends, and begin together
+    others = [actor.note.remote()]
+    forked = actor.fork.remote(then)
+    others += [actor.note.remote() for _ in range(3)] + [actor.note_plainly.remote() for _ in range(2)]
+    assert ray.get(others, timeout=10) == [pid] * 6
+    assert ray.get(forked, timeout=10) == (0 if then == "return" else 1)
+    ray.get(blocked)
+    assert path.read_text().split() == [str(pid)] * (6 + (then == "await"))
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])

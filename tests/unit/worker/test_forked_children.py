@@ -176,6 +176,10 @@ def test_a_coroutine_that_gives_control_back_ends_the_child_and_says_why(
 ) -> None:
     class Calls:
         end: Callable[[], None]
+        paused = False
+
+        def pause(self) -> None:
+            self.paused = True
 
         def leave_loop(self, end: Callable[[], None]) -> None:
             self.end = end  # type: ignore[method-assign]

@@ -68,6 +68,7 @@ class ForkHooks:
         _replace(self._hosted.made, ("set",), _end)  # the constructor's return
         _replace(self._answers, ("fail", "fail_canceled"), _end_by)
         if self._hosted.calls is not None:
+            self._hosted.calls.pause()  # the fork may lie in a call's first step, while the loop begins those that wait
             self._hosted.calls.leave_loop(_end_waiting)
 
 
