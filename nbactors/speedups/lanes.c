@@ -91,33 +91,51 @@ lane_put(LaneBase *self, PyObject *job)
     return appended;
 }
 
-/* Make the task that runs the rest of a job, and take its first step at once. `context` is the current one. Returns 0,
- * or -1 with an exception. */
+/* Make the task that runs the rest of a job, and take its first step at once. `context` is the task's; `is_entered`
+ * tells whether it is the current one. Returns 1; 0, with nothing done, if this is not the usual case; -1 with an
+ * exception. */
 static int
-launch(LaneBase *self, JobBase *job, PyObject *rest, PyObject *context)
+launch(LaneBase *self, JobBase *job, PyObject *rest, PyObject *context, int is_entered)
 {
     Step step;
     PyObject *task = self->loop == NULL ? NULL : make_task(self->loop, rest, context, &step);
-    if (task == NULL) { /* this is not the usual case */
+    if (task == NULL) {
         PyErr_Clear();
-        PyObject *launched = PyObject_CallMethodObjArgs((PyObject *)self, name_launch, job, rest, NULL);
-        Py_XDECREF(launched);
-        return launched == NULL ? -1 : 0;
+        return 0;
     }
     if (step.call == NULL) { /* the loop takes that step: as in `_launch` */
         PyObject *sent = PyObject_CallMethodOneArg(rest, name_send, Py_None);
         Py_XDECREF(sent);
         store(&job->launched, task);
-        return sent == NULL ? -1 : 0;
+        return sent == NULL ? -1 : 1;
     }
     store(&job->task, task);
     self->room--;
-    PyObject *stepped =
-        step.context == context ? PyObject_CallNoArgs(step.call) : call_in(step.context, step.call, NULL, 0);
+    PyObject *stepped = step.context == context && is_entered ? PyObject_CallNoArgs(step.call)
+                                                              : call_in(step.context, step.call, NULL, 0);
     Py_DECREF(step.call);
     Py_DECREF(step.context);
     Py_XDECREF(stepped);
-    return stepped == NULL ? -1 : 0;
+    return stepped == NULL ? -1 : 1;
+}
+
+PyDoc_STRVAR(launch_doc, "Do what `_launch` does, and take the task's first step at once. Return False, with nothing\n"
+                         "done, if this is not the usual case. The loop's thread.");
+
+static PyObject *
+lane_launch(LaneBase *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "_launch_quickly takes a job and a coroutine");
+        return NULL;
+    }
+    if (usual_layout(args[0]) == NULL || !PyCoro_CheckExact(args[1])) {
+        Py_RETURN_FALSE;
+    }
+    PyObject *context = PyContext_CopyCurrent();
+    int is_done = context == NULL ? -1 : launch(self, (JobBase *)args[0], args[1], context, 0);
+    Py_XDECREF(context);
+    return is_done < 0 ? NULL : PyBool_FromLong(is_done);
 }
 
 /* Begin a job in the current context. Returns 0, or -1 with an exception. */
@@ -144,9 +162,14 @@ begin(LaneBase *self, JobBase *job, PyObject *context)
         Py_DECREF(rest);
         return finished == NULL ? -1 : 0;
     }
-    int failed = launch(self, job, rest, context);
+    int is_done = launch(self, job, rest, context, 1);
+    if (is_done == 0) {
+        PyObject *launched = PyObject_CallMethodObjArgs((PyObject *)self, name_launch, job, rest, NULL);
+        is_done = launched == NULL ? -1 : 1;
+        Py_XDECREF(launched);
+    }
     Py_DECREF(rest);
-    return failed;
+    return is_done < 0 ? -1 : 0;
 }
 
 /* Start calls as long as they are the usual case. Returns whether none is left that may begin now: 1, 0, or -1 with an
@@ -367,11 +390,12 @@ lane_serve(LaneBase *self, PyObject *const *args, Py_ssize_t count)
 }
 
 static PyMethodDef lane_methods[] = {
-    {"put_quickly",    (PyCFunction)lane_put,                   METH_O,        put_doc   },
-    {"gather_quickly", (PyCFunction)lane_gather,                METH_O,        gather_doc},
-    {"_admit_quickly", (PyCFunction)lane_admit,                 METH_NOARGS,   admit_doc },
-    {"_serve_quickly", (PyCFunction)(void (*)(void))lane_serve, METH_FASTCALL, serve_doc },
-    {NULL,             NULL,                                    0,             NULL      },
+    {"put_quickly",     (PyCFunction)lane_put,                    METH_O,        put_doc   },
+    {"gather_quickly",  (PyCFunction)lane_gather,                 METH_O,        gather_doc},
+    {"_admit_quickly",  (PyCFunction)lane_admit,                  METH_NOARGS,   admit_doc },
+    {"_launch_quickly", (PyCFunction)(void (*)(void))lane_launch, METH_FASTCALL, launch_doc},
+    {"_serve_quickly",  (PyCFunction)(void (*)(void))lane_serve,  METH_FASTCALL, serve_doc },
+    {NULL,              NULL,                                     0,             NULL      },
 };
 
 PyDoc_STRVAR(lane_doc, "Takes calls in that run at the same time.");

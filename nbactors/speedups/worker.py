@@ -118,6 +118,9 @@ else:
         def _admit_quickly(self) -> bool:
             return False
 
+        def _launch_quickly(self, job: Any, rest: Any, /) -> bool:
+            return False
+
         def _serve_quickly(self, lookout: Any, ident: int, /) -> None:
             pass
 

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import os
 import subprocess
+import time
 from typing import Any
 
 import pytest
@@ -361,7 +362,34 @@ class TestLimit:
         assert ray.get(Many.remote().threads.remote()) < 10
 
 
+class Log:
+    """Notes the order in which its calls begin."""
+
+    def __init__(self) -> None:
+        self.log: list[int] = []
+
+    async def block(self) -> None:
+        time.sleep(0.02)  # noqa: ASYNC251 - the loop is blocked on purpose
+
+    async def note(self, number: int) -> None:
+        self.log.append(number)
+
+    async def take(self) -> list[int]:
+        log, self.log = self.log, []
+        return log
+
+
 class TestCalls:
+    def test_calls_begin_in_their_order_also_behind_one_that_blocks_the_loop(self, ray: Any) -> None:
+        log = ray.remote(Log).remote()
+        ray.get(log.take.remote())
+        for blocks in [True, False] * 5:
+            first = [log.block.remote()] if blocks else []
+            ray.get([*first, *[log.note.remote(number) for number in range(10)]])
+            assert ray.get(log.take.remote()) == list(range(10))
+        for _ in range(100):
+            assert ray.get([log.note.remote(1), log.note.remote(2), log.take.remote()])[2] == [1, 2]
+
     def test_a_waiting_call_lets_others_run(self, ray: Any) -> None:
         latch = ray.remote(Latch).remote()
         held = latch.hold.remote()

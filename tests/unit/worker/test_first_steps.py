@@ -165,6 +165,7 @@ class Stage:
 def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     if request.param == "Python":
         monkeypatch.setattr(LoopLane, "_admit_quickly", lambda *_: False)
+        monkeypatch.setattr(LoopLane, "_launch_quickly", lambda *_: False)
         monkeypatch.setattr(LoopPerformer, "call", LoopPerformer.begin)
     made = Stage()
     yield made
@@ -222,6 +223,38 @@ def test_calls_begin_in_their_order(stage: Stage) -> None:
         ["waits", "plain", "ends_at_once", "waits"],
         ["plain", "waits", "ends_at_once", "waits"],  # by Python, a coroutine begins in the loop's next turn
     )
+
+
+@only_compiled
+@pytest.mark.parametrize("method", ["waits", "plain", "ends_at_once", "fails", "looks_around"])
+def test_a_call_that_the_steps_in_python_begin_is_not_overtaken(method: str) -> None:
+    stage = Stage(9)
+    stage.lane._lookout.distrust()  # as after a call that has blocked the loop
+    stage.put(method, "ends_at_once", "plain")
+    stage.admit()
+    first = [] if method == "fails" else ["waits"] if method == "waits" else [method]
+    if method == "looks_around":
+        first = [(True, True, "none", gc.isenabled())]
+    assert stage.actor.seen == [*first, "ends_at_once", "plain"]
+    stage.turn(9)
+    assert sorted(number for number, _ in stage.answers.given) == [1, 2, 3]
+    assert stage.caller.jobs.running == {}
+    stage.close()
+
+
+@only_compiled
+def test_what_is_no_coroutine_of_a_call_is_not_launched_quickly() -> None:
+    stage = Stage()
+    stage.put("waits")
+    (job,) = stage.jobs
+    assert not stage.lane._launch_quickly(job, object())
+    rest = stage.actor.waits()
+    assert not stage.lane._launch_quickly(object(), rest)
+    with pytest.raises(TypeError, match="takes a job and a coroutine"):
+        stage.lane._launch_quickly(job)  # type: ignore[call-arg]
+    rest.close()
+    stage.lane._jobs.clear()
+    stage.close()
 
 
 def test_a_call_that_was_cancelled_while_it_waits_is_cancelled(stage: Stage) -> None:

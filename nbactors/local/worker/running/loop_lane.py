@@ -207,7 +207,7 @@ class LoopLane(LaneBase):
         rest = self._performer.call(job, self._task_ends)
         if rest is None:
             self._finished(job)
-        else:
+        elif not self._launch_quickly(job, rest):  # at once, as the calls behind it, which would overtake it
             self._launch(job, rest)
 
     def _launch(self, job: Job, rest: Coroutine[Any, Any, None]) -> None:
