@@ -80,7 +80,8 @@ split_one(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     PyObject *refs = args[0], *ready = NULL, *rest = NULL, *pair = NULL;
-    if (!PyList_Check(refs) || !PyList_GET_SIZE(refs)) {
+    int is_plain = PyList_CheckExact(refs) || (PyObject *)Py_TYPE(refs) == args[1]; /* no other has its own iterator */
+    if (!is_plain || !PyList_GET_SIZE(refs)) {
         Py_RETURN_NONE;
     }
     int collects = PyGC_Disable();

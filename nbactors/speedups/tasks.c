@@ -8,7 +8,7 @@
 
 typedef struct {
     PyTypeObject *type;
-    Py_ssize_t connection, depth, in_flight, is_alone, last_event, lease_id;
+    Py_ssize_t connection, depth, in_flight, is_alone, is_returned, last_event, lease_id;
 } LeaseClass;
 
 typedef struct {
@@ -22,13 +22,14 @@ static PyTypeObject *kind_type;
 static PyObject *name_append, *name_key, *name_popleft, *name_waiting;
 
 static const Slot lease_slots[] = {
-    {"connection", &lease_class.connection},
-    {"depth",      &lease_class.depth     },
-    {"in_flight",  &lease_class.in_flight },
-    {"is_alone",   &lease_class.is_alone  },
-    {"last_event", &lease_class.last_event},
-    {"lease_id",   &lease_class.lease_id  },
-    {NULL,         NULL                   },
+    {"connection",  &lease_class.connection },
+    {"depth",       &lease_class.depth      },
+    {"in_flight",   &lease_class.in_flight  },
+    {"is_alone",    &lease_class.is_alone   },
+    {"is_returned", &lease_class.is_returned},
+    {"last_event",  &lease_class.last_event },
+    {"lease_id",    &lease_class.lease_id   },
+    {NULL,          NULL                    },
 };
 static const Slot tasks_slots[] = {
     {"_doomed",  &tasks_class.doomed },
@@ -94,12 +95,13 @@ known_key(const Way *way, PyObject *export)
     return key;
 }
 
-/* Return whether a worker has so many calls in flight as it may get. */
+/* Return whether a worker has so many calls in flight as it may get, or gets no more at all. */
 static int
 is_full(PyObject *lease, PyObject *calls)
 {
     PyObject *depth = AT(lease, lease_class.depth);
-    return depth == NULL || !PyLong_CheckExact(depth) || PyLong_AsSsize_t(depth) <= PyDict_GET_SIZE(calls);
+    return AT(lease, lease_class.is_returned) != Py_False || depth == NULL || !PyLong_CheckExact(depth) ||
+           PyLong_AsSsize_t(depth) <= PyDict_GET_SIZE(calls);
 }
 
 /* Return whether a lease has room for a task with so many retries. A task without a retry is the only one of its

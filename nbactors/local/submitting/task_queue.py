@@ -67,6 +67,7 @@ class Lease:
         "idle_since",
         "in_flight",
         "is_alone",
+        "is_returned",
         "is_timed",
         "last_event",
         "lease_id",
@@ -84,12 +85,14 @@ class Lease:
         """Whether the task that was sent last has no retry left."""
         self.since = self.last_event = monotonic()
         self.idle_since = self.since
+        self.is_returned = False
+        """Whether the worker gets no more tasks, since the lease is returned, or is about to be."""
         self.is_timed = False
         """Whether a timer is set that looks whether the lease is without work."""
 
 
 def _has_room(lease: Lease) -> bool:
-    return lease.depth > len(lease.connection.in_flight.calls)
+    return not lease.is_returned and lease.depth > len(lease.connection.in_flight.calls)
 
 
 class TaskQueue(Target):
@@ -249,13 +252,12 @@ class TaskQueue(Target):
     def _pump(self) -> None:
         queue = self._queue
         waits = queue.head() is not None
-        if waits:
-            for lease in list(self._leases.values()):
-                if _has_room(lease) and not self._turn_is_over(lease):
-                    self._feed(lease)
-                    waits = queue.head() is not None
-                    if not waits:
-                        break
+        for lease in list(self._leases.values()):
+            if lease.is_returned:  # an exception has aborted its return, or a handler interrupts it and waits
+                self._return(lease)
+            elif waits and _has_room(lease) and not self._turn_is_over(lease):
+                self._feed(lease)
+                waits = queue.head() is not None
         node_lost = self._node.lost
         if node_lost and (waits or self._unready):
             # Tasks that are to be tried again fail, too: without the node there is no new worker for them.
@@ -283,7 +285,7 @@ class TaskQueue(Target):
         was_idle = not calls
         if was_idle:
             lease.last_event = monotonic()
-        while len(calls) < lease.depth:
+        while _has_room(lease):
             if send_tasks is not None and send_tasks(queue, lease):
                 continue
             call = queue.head()
@@ -292,6 +294,8 @@ class TaskQueue(Target):
             lease.is_alone = not call.retries
             if call.connection is None:
                 self._send(lease, call)
+                if call.connection is None and lease.is_returned:
+                    break
             else:  # an asynchronous exception has aborted `_send` after the sending
                 call.sent()
             queue.pop_sent(call)  # last, so that no asynchronous exception loses the call
@@ -331,7 +335,8 @@ class TaskQueue(Target):
             call.submitted,
             call.parent_id,
         )
-        call.go_out(connection, message)
+        if not lease.is_returned:  # else a handler has interrupted this thread, and has had it returned
+            call.go_out(connection, message)
 
     def _ask(self) -> None:
         node = self._node
@@ -405,15 +410,18 @@ class TaskQueue(Target):
             if not self.uses(grant):  # else a handler has interrupted this thread, and has run this step
                 self._node.send_now(messages.ReturnLease(grant.lease_id))
             return
+        lease = Lease(grant, connection, self._depth)
+        expected = self._tasks.expected
         connection.in_flight.on_close = self._on_connection_closed
         connection.in_flight.pid = grant.pid
-        lease = Lease(grant, connection, self._depth)
         self._tasks.leased(grant.process_id, self)
-        expected = self._tasks.expected
-        if not self.uses(grant):
-            self._leases[grant.process_id] = lease
+        # This comparison and the stores are one step. A handler that has interrupted this thread has perhaps run this
+        # step, and the lease was even returned since then.
         if grant.rid in expected:
+            self._leases[grant.process_id] = lease
             del expected[grant.rid]
+        elif grant.process_id not in self._leases:
+            self._unregister(connection)
 
     @in_turn
     def refused(self, refused: messages.Refused) -> None:
@@ -446,7 +454,7 @@ class TaskQueue(Target):
 
     def _go_on(self, connection: Connection) -> None:
         lease = self._leases.get(connection.peer_id)
-        if lease is None:
+        if lease is None or lease.is_returned:
             return
         now = monotonic()
         in_flight = len(connection.in_flight.calls)
@@ -497,14 +505,27 @@ class TaskQueue(Target):
             if not lease.connection.in_flight.calls:
                 self._return(lease)
 
-    def _return(self, lease: Lease) -> None:
+    def _return(self, lease: Lease, *, is_spent: bool = False) -> None:
+        """Return a lease without work. Run again if a handler or exception has interrupted it."""
+        connection = lease.connection
+        process_id = connection.peer_id
+        # This comparison and the store are one step: a handler that interrupts the sending must not send a task to a
+        # worker that another kind of task gets now.
+        if connection.in_flight.calls and not lease.is_returned and not is_spent:
+            return
+        lease.is_returned = True
+        if self._leases.get(process_id) is lease and connection.in_flight.on_close == self._on_connection_closed:
+            self._unregister(connection)
         # Sent first: if an exception came between forgetting the lease and returning it, the lease would be lost.
         tag = self._node.send_counted(messages.ReturnLease(lease.lease_id))
-        self._leases.pop(lease.connection.peer_id, None)
+        if self._leases.get(process_id) is lease:  # else a handler has waited, and the worker is lent once more
+            del self._leases[process_id]
         if tag != self._node.tag:  # the node has crashed in between, and the next one was told of the lease
             self._node.send_now(messages.ReturnLease(lease.lease_id))
-        lease.connection.in_flight.on_close = None
-        self._tasks.unleased(lease.connection.peer_id)
+
+    def _unregister(self, connection: Connection) -> None:
+        self._tasks.unleased(connection.peer_id)
+        connection.in_flight.on_close = None
 
     # ------------------------------------------------------------------------------------------------------- events
 
@@ -530,7 +551,7 @@ class TaskQueue(Target):
             if numbers and numbers[-1] == number:
                 del numbers[-1]
         if is_spent and lease is not None:
-            self._return(lease)
+            self._return(lease, is_spent=True)
         self._pump()
 
     def _requeue(self, call: PendingCall, *, is_tried: bool = False, is_last: bool = False) -> bool:

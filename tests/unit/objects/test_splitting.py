@@ -90,6 +90,7 @@ def test_what_is_no_reference_to_an_object_is_left_to_the_steps_in_python() -> N
     assert compiled([Ref(True), *refs], UnreadyList) is None
     assert compiled([], UnreadyList) is None
     assert compiled((), UnreadyList) is None
+    assert compiled(type("OwnList", (list,), {})(refs), UnreadyList) is None, "it may have an iterator of its own"
     assert compiled(refs, list) == (refs[:1], refs[1:])
     del refs[0]._entry.state
     assert compiled(refs, UnreadyList) is None
