@@ -78,6 +78,7 @@ def ended(refs: list[Any]) -> None:
 def get_own(count: int) -> Step:
     worker = Worker.remote()
     refs = [worker.one.remote() for _ in range(count)]
+    ended(refs)  # else the other thread has read all answers of a few calls, and few of many
     return lambda: ray.get(refs)
 
 
