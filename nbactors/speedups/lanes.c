@@ -193,12 +193,7 @@ admit(LaneBase *self)
         int failed = context == NULL || PyContext_Enter(context);
         if (!failed) {
             failed = begin(self, (JobBase *)job, context);
-            PyObject *type, *error, *trace;
-            PyErr_Fetch(&type, &error, &trace);
-            if (PyContext_Exit(context)) {
-                PyErr_Clear(); /* it was the current one */
-            }
-            PyErr_Restore(type, error, trace);
+            exit_context(context);
         }
         Py_XDECREF(context);
         Py_DECREF(job);

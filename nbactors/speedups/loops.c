@@ -87,6 +87,17 @@ add_ready(LoopBase *self, PyObject *handle)
     return added == NULL ? -1 : 0;
 }
 
+void
+exit_context(PyObject *context)
+{
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    if (PyContext_Exit(context)) {
+        PyErr_Clear(); /* it was the current one */
+    }
+    PyErr_Restore(type, error, trace);
+}
+
 PyObject *
 call_in(PyObject *context, PyObject *callable, PyObject *const *args, Py_ssize_t count)
 {
@@ -94,12 +105,7 @@ call_in(PyObject *context, PyObject *callable, PyObject *const *args, Py_ssize_t
         return NULL;
     }
     PyObject *result = PyObject_Vectorcall(callable, args, count, NULL);
-    PyObject *type, *error, *trace;
-    PyErr_Fetch(&type, &error, &trace);
-    if (PyContext_Exit(context)) {
-        PyErr_Clear(); /* it was the current one */
-    }
-    PyErr_Restore(type, error, trace);
+    exit_context(context);
     return result;
 }
 

@@ -161,9 +161,9 @@ class BriskSelector(SelectorBase, selectors.DefaultSelector):
         if self._is_brisk:
             is_pushed_aside = False
             if now > self._rests_until:
-                events, looks, is_pushed_aside = self._spin()
+                events, looks, is_pushed_aside = self._spin(SPIN_S, gives_way=True)
             else:
-                events, looks = self._glance(now)
+                events, looks = self._glance()
             if events:
                 self.found_at_once = looks == 1
                 return events
@@ -178,39 +178,33 @@ class BriskSelector(SelectorBase, selectors.DefaultSelector):
         self._is_brisk = self._may_spin and waited < SPIN_S
         return events
 
-    def _spin(self) -> tuple[list[tuple[selectors.SelectorKey, int]], int, bool]:
-        """Poll for up to `SPIN_S`. Return the events, the number of polls, and whether another process came between."""
+    def _spin(self, seconds: float, *, gives_way: bool) -> tuple[list[tuple[selectors.SelectorKey, int]], int, bool]:
+        """Poll for some seconds. Return the events, the number of polls, and whether another process came between."""
         looks = 0
         now = monotonic()
-        until = now + SPIN_S
+        until = now + seconds
         while now < until:
             events = self.look(0)
             looks += 1
             if events:
                 return events, looks, False
             latest = now
-            _give_way()
+            if gives_way:
+                _give_way()
             now = monotonic()
-            if now - latest > PUSHED_ASIDE_S:
+            if gives_way and now - latest > PUSHED_ASIDE_S:
                 return [], looks, True
         return [], looks, False
 
-    def _glance(self, now: float) -> tuple[list[tuple[selectors.SelectorKey, int]], int]:
+    def _glance(self) -> tuple[list[tuple[selectors.SelectorKey, int]], int]:
         """Poll for up to `GLANCE_S`, unless it is not worth it. Return the events, and the number of polls."""
         if self._skips:
             self._skips -= 1
             return [], 0
-        until = now + GLANCE_S
-        looks = 0
-        while now < until:
-            events = self.look(0)
-            looks += 1
-            if events:
-                self._last_skips = 0
-                return events, looks
-            now = monotonic()
-        self._skips = self._last_skips = min(2 * self._last_skips, MOST_SKIPS) or 1
-        return [], looks
+        events, looks, _ = self._spin(GLANCE_S, gives_way=False)
+        self._last_skips = 0 if events else min(2 * self._last_skips, MOST_SKIPS) or 1
+        self._skips = self._last_skips
+        return events, looks
 
     def close(self) -> None:
         """Close the selector. A thread that polls it later fails, and polls no other file of the same number."""
