@@ -43,7 +43,9 @@ COUNTED, LEAST = ("local/connections", 500) if compiled is None else ("local/obj
 def test_a_call_runs_few_functions(session: None, kind: str, in_caller: int, in_worker: int) -> None:
     """So a new function on the path of every call is noticed."""
     interval = sys.getswitchinterval()
-    caller, worker = account(kind)
+    # The first 200 calls of each half second get rows in the task events. So counts of 200 calls differ, and the least
+    # of three is that of the others.
+    caller, worker = min((account(kind) for _ in range(3)), key=lambda sides: sum(sides[1].python.values()))
     assert 15 < sum(caller.python.values()) < in_caller, caller
     assert 5 < sum(worker.python.values()) < in_worker, worker
     assert caller.bytecodes[COUNTED] > LEAST
