@@ -26,12 +26,12 @@ from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, f
 WORKER = "nbactors.local.worker.main"
 """The module of a worker's program.
 
-It has the functions `prepare()`, `before_forks()`, `make(process_id, directory)` and `run(process_id, directory, title,
-runtime_env, readers, made)`.
+It has the functions `prepare()`, `make()` and `before_forks()`. A child calls the method `begin(process_id, directory)`
+of what `make` has returned, and `run(worker, title, runtime_env, readers)` with it.
 """
 
-_Ordered = tuple[messages.Fork, list[int], Any]
-"""An order, the descriptors with it, and what was made for it already."""
+_Ordered = tuple[messages.Fork, list[int]]
+"""An order, and the descriptors with it."""
 
 _UNCOMPILED = b"PYTHONDONTWRITEBYTECODE"
 _MAX_FDS = 64
@@ -112,10 +112,12 @@ def _change_directory(path: str) -> None:
 class Forkserver:
     """The main loop: reads orders from the node, forks workers, and reports their exits."""
 
-    def __init__(self, sock: socket.socket, worker: Any) -> None:
+    def __init__(self, sock: socket.socket, program: Any) -> None:
         self._sock = sock
         self._frames = FrameBuffer(MAX_CONTROL_FRAME)
-        self._worker = worker
+        self._program = program
+        self._worker = program.make()
+        """What each child becomes a worker with. It was made before the fork, so that children share its memory."""
         self._codec = fork_codec()
         self._descriptors: deque[int] = deque()
         self._workers: dict[int, bytes] = {}
@@ -226,7 +228,7 @@ class Forkserver:
 
     def _settle(self) -> None:
         """Have all that is here now shared by later workers: the garbage collector of a worker writes to none of it."""
-        self._worker.before_forks()
+        self._program.before_forks()
         gc.collect()
         gc.freeze()
 
@@ -269,31 +271,32 @@ class Forkserver:
                 pass
 
     def _live_as_spare(self, process_id: bytes, sock: socket.socket) -> NoReturn:
-        """Make a worker and wait for its order, in the child, and become that worker."""
+        """Begin as a worker, in the child, and wait for its order."""
+        self._live(process_id, self._directory, lambda: spare.receive(sock, self._codec))
 
-        def ordered() -> _Ordered:
-            made = self._worker.make(process_id, os_bytes.decode(self._directory))
-            return (*spare.receive(sock), made)
-
-        self._live(ordered)
+    def _own_descriptors(self) -> list[int]:
+        """Return the descriptors that a child must not have. To close their Python objects would touch more memory."""
+        own = [self._wake_reader, self._wake_writer, *self._descriptors, self._sock.fileno()]
+        if hasattr(selectors, "EpollSelector") and isinstance(self._selector, selectors.EpollSelector):
+            own.append(self._selector.fileno())  # a kqueue is not inherited
+        if self._spare is not None:
+            own.append(self._spare.fileno())  # its end must not stay open when the forkserver ends
+        return own
 
     def _become_worker(self, order: messages.Fork, pipes: list[int]) -> NoReturn:
         """Continue as a worker, in the child."""
-        self._live(lambda: (order, pipes, None))
+        self._live(order.process_id, order.directory, lambda: (order, pipes))
 
-    def _live(self, ordered: Callable[[], _Ordered]) -> NoReturn:
+    def _live(self, process_id: bytes, directory: bytes, ordered: Callable[[], _Ordered]) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
-            for descriptor in (self._wake_reader, self._wake_writer, *self._descriptors):
+            for descriptor in self._own_descriptors():
                 os.close(descriptor)
-            self._selector.close()
-            self._sock.close()
-            if self._spare is not None:
-                self._spare.close()  # its end must not stay open when the forkserver ends
-            order, (out, err, out_reader, err_reader), made = ordered()
+            self._worker.begin(process_id, os_bytes.decode(directory))
+            order, (out, err, out_reader, err_reader) = ordered()
             for descriptor, stream in ((out, 1), (err, 2)):
                 os.dup2(descriptor, stream)
                 os.close(descriptor)
@@ -304,9 +307,7 @@ class Forkserver:
             readers = (out_reader, err_reader)
             for descriptor in readers:
                 os.set_inheritable(descriptor, False)
-            self._worker.run(
-                order.process_id, os_bytes.decode(order.directory), order.title, order.runtime_env, readers, made
-            )
+            self._program.run(self._worker, order.title, order.runtime_env, readers)
             status = 0
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else 1

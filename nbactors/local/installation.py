@@ -42,6 +42,7 @@ def boot(places, paths, unsettled):
     library = os.path.dirname(os.__file__)
     sys.path[:] = [library, os.path.join(library, "lib-dynload"), *paths]
     try:
+        import msgspec  # on this thread: the C library gives each thread that allocates a part of the heap of its own
         from nbactors.local.forkserver import main
         main(int(sys.argv[1]), unsettled=unsettled)
     except ImportError as error:

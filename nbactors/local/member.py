@@ -66,8 +66,7 @@ class Process:
     """One member of a node: a session or worker. Only this class knows all parts; each part is given the parts it uses.
 
     Args:
-        process_id: The process's id, 16 bytes.
-        directory: The node's private directory.
+        membership: The place of this process in the node.
         on_control: Handles control messages that are not for actors, tasks or references. The leader's thread.
         on_node_lost: Called with the reason when the node is gone. The leader's thread.
         room: Bytes that the object store has before it asks the node.
@@ -84,16 +83,13 @@ class Process:
 
     def __init__(
         self,
-        process_id: bytes,
-        directory: str,
+        membership: Membership,
         on_control: Callable[[Any], None],
         on_node_lost: Callable[[str], None],
         room: int = 0,
     ) -> None:
         _raise_descriptor_limit()
-        self.process_id = process_id
-        self.directory = directory
-        self.membership = membership = Membership()
+        self.membership = membership
         self.environment = environment = Environment()
         self.numbers = itertools.count(1)
         self.current_call: Callable[[], Any] | None = None
@@ -109,18 +105,17 @@ class Process:
         self._on_control = on_control
         self._on_node_lost = on_node_lost
         self._trimming = False
-        self._next_node = NextNode(directory, lambda: membership.has_left, lambda: self.home)
+        self._next_node = NextNode(membership, lambda: self.home)
 
         self.reactor = reactor = Reactor("nbactors-io")
         self._forks = Forks(lambda fd, action: reactor.register(fd, EVENT_READ, lambda _: action()), reactor.unregister)
         self.node = node = NodeLink(reactor, self._receive_control, self._lose_node)
         self.room = LentRoom(node, reactor.wait, lambda: not reactor.leads(), room)
         self.store = store = SegmentStore(reactor.discard, self.room, forks=self._forks)
-        self.door = door = Door(reactor, directory, process_id)
-        self.peers = peers = Peers(process_id, membership, reactor, node, door, self)
+        self.door = door = Door(reactor, membership)
+        self.peers = peers = Peers(membership, reactor, node, door, self)
         door.admit = peers.admit
         self.objects = objects = Objects(
-            process_id,
             membership,
             reactor,
             peers=peers,
@@ -133,10 +128,10 @@ class Process:
         self.recorder = recorder = Recorder(reactor, node)
         self.waits = objects.waiting.noted = Waits(recorder)
         store.tell_moves(recorder.add_move)
-        self._pending_events = pending = PendingEvents(process_id, recorder, self.pending_calls)
+        self._pending_events = pending = PendingEvents(membership, recorder, self.pending_calls)
         recorder.sources.append(pending.live)
         submitter = Submitter(objects, objects.values, reactor, membership, self.numbers, self.caller, pending)
-        self.actors = objects.values.handles = Actors(process_id, submitter, peers, node)
+        self.actors = objects.values.handles = Actors(membership, submitter, peers, node)
         self.tasks = Tasks(submitter, peers, node, environment, lambda: self.seat)
         self.replies = Replies(objects.values)
         self.after_batch = self.replies.after_batch
@@ -178,6 +173,16 @@ class Process:
             messages.ListenAgain: lambda m: door.open_again(),
         }
 
+    @property
+    def process_id(self) -> bytes:
+        """The id of this process, 16 bytes."""
+        return self.membership.process_id
+
+    @property
+    def directory(self) -> str:
+        """The node's private directory."""
+        return self.membership.directory
+
     def _note_group(self, group: messages.Grouped) -> None:
         """Note a placement group for the next node, while it is not removed. The leader's thread."""
         if group.state == "REMOVED":
@@ -188,6 +193,11 @@ class Process:
     def handle(self, kind: type, handler: Callable[[Any], None]) -> None:
         """Have the leader's thread call `handler` with the node's messages of a type."""
         self._control[kind] = handler
+
+    def begin(self, process_id: bytes, directory: str) -> None:
+        """Become the process with this id, in a child for which all this was made before the fork."""
+        self.membership.enter(process_id, directory)
+        self.reactor.renew()
 
     def join(self, node: socket.socket, role: str, package_version: str) -> None:
         """Listen for peers, say Hello to the node and begin to read."""

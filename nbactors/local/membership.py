@@ -1,24 +1,40 @@
-"""Whether this process is still a member of its node."""
+"""The place of this process in its node, and whether it is still a member."""
 
 from __future__ import annotations
+
+from time import monotonic
 
 from nbactors import exceptions
 from nbactors.exceptions import hints
 
 
 class Membership:
-    """Tells the parts of a session or worker whether the process has left the node. Read on any thread.
+    """Tells the parts of a session or worker who the process is, and whether it has left the node. Any thread.
+
+    The parts of a worker are made before its process is. So they ask here for what only that process knows.
+
+    Args:
+        process_id: The process's id, 16 bytes; empty until `enter`.
+        directory: The node's private directory; empty until `enter`.
 
     Attributes:
+        since: When the process has got its id, in seconds of the monotonic clock.
         has_left: Whether the process has left the node.
         forked: Whether this process is a forked child: it has left, and must take no lock that the parent has made.
     """
 
-    __slots__ = ("forked", "has_left")
+    __slots__ = ("directory", "forked", "has_left", "process_id", "since")
 
-    def __init__(self) -> None:
+    def __init__(self, process_id: bytes = b"", directory: str = "") -> None:
+        self.enter(process_id, directory)
         self.has_left = False
         self.forked = False
+
+    def enter(self, process_id: bytes, directory: str) -> None:
+        """Become the process with this id. Before the first thread starts, and before any message is sent."""
+        self.process_id = process_id
+        self.directory = directory
+        self.since = monotonic()
 
     def check(self) -> None:
         """Raise RaySystemError if this process has left, or is a forked child of the process that has joined."""

@@ -1,6 +1,6 @@
 """A spare: a child that a forkserver has forked already, and that becomes the next worker.
 
-It has made what each worker consists of, and waits for its order at the other end of a socket. The node gives the id of
+It has begun as each worker does, and waits for its order at the other end of a socket. The node gives the id of
 the spare to the worker that it orders next. When the forkserver ends, however it ends, the socket closes, and the spare
 exits.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from nbactors.local.wire import messages
-from nbactors.local.wire.framing import MAX_CONTROL_FRAME, FrameBuffer, fork_codec
+from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, fork_codec
 
 MAX_FRAME = 1 << 15
 """The most bytes of an order that a spare gets. So much fits into a socket's buffer: the forkserver never waits."""
@@ -62,6 +62,10 @@ class Spare:
             except OSError:  # something has killed it
                 return False
 
+    def fileno(self) -> int:
+        """Return the descriptor of this end; its close lets the spare exit."""
+        return self._sock.fileno()
+
     def close(self) -> None:
         """Let it exit, without a wait for that."""
         self._sock.close()
@@ -73,14 +77,15 @@ class Spare:
         os.waitpid(self.pid, 0)
 
 
-def receive(sock: socket.socket) -> tuple[messages.Fork, list[int]]:
+def receive(sock: socket.socket, codec: Codec[messages.ForkMessage]) -> tuple[messages.Fork, list[int]]:
     """Wait for the order, in the child. Exits if none comes any more."""
-    frames, pipes = FrameBuffer(MAX_CONTROL_FRAME), []
-    codec = fork_codec()
+    frames = FrameBuffer(MAX_CONTROL_FRAME)
+    pipes: list[int] = []
     with sock:
         while True:
-            data, descriptors, _, _ = socket.recv_fds(sock, 1 << 16, PIPES)
-            pipes += descriptors
+            data, ancillary, _, _ = sock.recvmsg(1 << 16, socket.CMSG_SPACE(4 * PIPES))
+            for _, _, descriptors in ancillary:
+                pipes += memoryview(descriptors).cast("i")
             if not data:
                 os._exit(0)
             for body in frames.feed(data):

@@ -37,17 +37,24 @@ STAND_IN = textwrap.dedent("""
         pass
     def before_forks():
         inherited.update(sys.modules)
-    def make(process_id, directory):
-        if directory == "unmakable":
-            raise OSError("no descriptor is left")
-        return process_id.hex()
-    def run(process_id, directory, title, runtime_env, readers, made=None):
+    class Worker:
+        def __init__(self):
+            self.made_by = os.getpid()
+        def begin(self, process_id, directory):
+            self.process_id, self.directory = process_id.hex(), directory
+            if directory == "no spare" and int(self.process_id, 16) > 1 and not os.path.exists(self.process_id):
+                open(self.process_id, "w").close()
+                raise OSError("no descriptor is left")
+    make = Worker
+    def run(worker, title, runtime_env, readers):
+        directory = worker.directory
         facts = {
             "pid": os.getpid(), "sid": os.getsid(0), "imported by": IMPORTED_BY, "cwd": os.getcwd(), "title": title,
-            "path": sys.path[:1], "directory": directory, "random": random.random(), "process_id": process_id.hex(),
+            "path": sys.path[:1], "directory": directory, "random": random.random(), "process_id": worker.process_id,
             "SIGINT is ignored": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
             "SIGCHLD": int(signal.getsignal(signal.SIGCHLD)), "descriptors": sorted(map(int, os.listdir("/dev/fd"))),
-            "made": made, "bytecode": sys.dont_write_bytecode, "variable": os.environ.get("PYTHONDONTWRITEBYTECODE"),
+            "made by": worker.made_by, "bytecode": sys.dont_write_bytecode,
+            "variable": os.environ.get("PYTHONDONTWRITEBYTECODE"),
         }
         print(json.dumps(facts), flush=True)
         if title == "child":
@@ -55,7 +62,7 @@ STAND_IN = textwrap.dedent("""
             if pid == 0:
                 signal.pause()
             print(pid, flush=True)
-        exec("" if directory == "unmakable" else directory)
+        exec("" if directory == "no spare" else directory)
 """)
 
 
@@ -143,7 +150,7 @@ def test_a_worker_is_a_fork_that_shares_no_descriptor_and_no_terminal_session(
         facts = json.loads(out.read())
         assert err.read() == ""
     assert facts["pid"] == facts["sid"] == forked.pid
-    assert facts["imported by"] == server.process.pid
+    assert facts["imported by"] == facts["made by"] == server.process.pid
     assert facts["process_id"] == forked.process_id.hex()
     assert facts["SIGINT is ignored"]
     assert facts["SIGCHLD"] == signal.SIG_DFL
@@ -284,9 +291,7 @@ class TestSpares:
     @pytest.fixture
     def spare(self, server: ForkServer) -> tuple[int, int]:
         """The number of an order to a spare, and the spare's pid."""
-        assert first_line(server.fork(1, "pass"))["made"] is None, (
-            "there is none before the first order, which has the directory"
-        )
+        first_line(server.fork(1, "pass"))  # there is none before the first order, which has the directory
         forked, exited = server.next(), server.next()
         assert (forked.pid, exited.status) == (exited.pid, 0)
         return server.spare()
@@ -294,7 +299,7 @@ class TestSpares:
     def test_a_spare_becomes_the_worker_with_its_id(self, server: ForkServer, spare: tuple[int, int]) -> None:
         number, pid = spare
         facts = first_line(server.fork(number, "pass", sys_path=encode_all(["/second", *sys.path]), cwd=b"/"))
-        assert (facts["pid"], facts["sid"], facts["made"]) == (pid, pid, facts["process_id"])
+        assert (facts["pid"], facts["sid"], int(facts["process_id"], 16)) == (pid, pid, number)
         assert (facts["path"], facts["cwd"], len(facts["descriptors"])) == (["/second"], "/", 6)
         assert server.next() == messages.Forked(number.to_bytes(16, "big"), pid, "")
         assert server.next() == messages.Exited(number.to_bytes(16, "big"), pid, 0)
@@ -315,7 +320,8 @@ class TestSpares:
     ) -> None:
         number, pid = spare
         facts = first_line(server.fork(**{"number": number, "code": "pass", **changes}))
-        assert (facts["pid"] != pid, facts["made"]) == (True, None)
+        assert facts["pid"] != pid
+        assert int(facts["process_id"], 16) == number
         eventually(lambda: not psutil.pid_exists(pid))
 
     def test_a_spare_waits_on_while_others_are_ordered(self, server: ForkServer, spare: tuple[int, int]) -> None:
@@ -323,7 +329,7 @@ class TestSpares:
         for other in (7, 8):
             assert first_line(server.fork(other, "pass"))["pid"] != pid
         facts = first_line(server.fork(number, "pass"))
-        assert (facts["pid"], facts["made"]) == (pid, facts["process_id"])
+        assert (facts["pid"], int(facts["process_id"], 16)) == (pid, number)
 
     def test_a_spare_ends_with_a_forkserver_whose_other_workers_live(
         self, server: ForkServer, spare: tuple[int, int]
@@ -344,15 +350,16 @@ class TestSpares:
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: not psutil.pid_exists(pid))
         facts = first_line(server.fork(number, "pass"))
-        assert (facts["pid"] != pid, facts["made"]) == (True, None)
+        assert facts["pid"] != pid
         assert server.spare()[1] != pid
 
-    def test_a_worker_that_cannot_be_made_ahead_is_made_by_its_order(self, tmp_path: Path) -> None:
-        server = ForkServer(tmp_path, environment(sys_path=encode_all(sys.path)))
-        assert first_line(server.fork(1, "unmakable"))["pid"]
+    def test_a_spare_that_cannot_begin_fails_no_worker(self, tmp_path: Path) -> None:
+        server = ForkServer(tmp_path, environment(sys_path=encode_all(sys.path), cwd=bytes(tmp_path)))
+        first_line(server.fork(1, "no spare"))
         number, pid = server.spare()
         eventually(lambda: not psutil.pid_exists(pid))
-        assert first_line(server.fork(number, "unmakable"))["made"] is None
+        facts = first_line(server.fork(number, "no spare"))
+        assert (facts["pid"] != pid, int(facts["process_id"], 16)) == (True, number)
         server.close()
 
     @pytest.mark.parametrize("how", ["the node closes the socket", "it is killed"])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbactors.local.member import Process
+from nbactors.local.membership import Membership
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.timers import NEVER
 from nbactors.local.reactor.waiter import Waiter
@@ -83,7 +84,7 @@ class SimulatedProcess(Process):
         world: World,
         name: str,
         network: Network,
-        process_id: bytes,
+        membership: Membership,
         on_control: Callable[[Any], None],
         on_node_lost: Callable[[str], None],
     ) -> None:
@@ -109,12 +110,17 @@ class SimulatedProcess(Process):
         self.is_listening = False
         world.acting, before = self, world.acting
         try:
-            super().__init__(process_id, "/nowhere", on_control, on_node_lost, STORE_LIMIT)
+            super().__init__(membership, on_control, on_node_lost, STORE_LIMIT)
         finally:
             world.acting = before
         self.door.reach = self._reach  # type: ignore[method-assign]
         self.reactor.guard = _Guard(self)
-        network.processes[process_id] = self
+        if membership.process_id:
+            network.processes[membership.process_id] = self
+
+    def begin(self, process_id: bytes, directory: str) -> None:
+        self.membership.enter(process_id, directory)
+        self.network.processes[process_id] = self
 
     def make_selector(self) -> Selector:
         return Selector(self)

@@ -12,6 +12,7 @@ import traceback
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ import pytest
 from nbactors.local import current, environment, member, sockets
 from nbactors.local.connections import node_link, peer_connection, peers
 from nbactors.local.connections.connection import Connection
+from nbactors.local.membership import Membership
 from nbactors.local.reactor import blame, reactor
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.pending_call import PendingCall
@@ -109,7 +111,8 @@ def _put_in_place(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(peers, "PeerCodec", lambda: _PEER_CODEC)
     patch.setattr(node_link, "control_codec", lambda: _CONTROL_CODEC)
     patch.setattr(main, "Process", _make_process)
-    patch.setattr(main, "ForkHooks", lambda *_: None)
+    patch.setattr(main, "ForkHooks", lambda *_: SimpleNamespace(register=lambda: None))
+    patch.setattr(main, "text_stream", lambda _: None)
     patch.setattr(main, "ImportedFiles", _Imported)
     patch.setattr(main, "set_title", lambda _: None)
     patch.setattr(sockets, "is_alive", lambda path: _worlds[-1].acting.network.has_listener(os.path.basename(path)))
@@ -146,7 +149,7 @@ class _Imported:
         return False
 
 
-def _make_process(process_id: bytes, directory: str, on_control: Any, on_node_lost: Any) -> Any:
+def _make_process(membership: Membership, on_control: Any, on_node_lost: Any) -> Any:
     world = _worlds[-1]
     name, network = world.birth
-    return SimulatedProcess(world, name, network, process_id, on_control, on_node_lost)
+    return SimulatedProcess(world, name, network, membership, on_control, on_node_lost)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from nbactors.local.membership import Membership
 from nbactors.local.session.engine import LocalEngine
 from nbactors.local.wire import ids, messages
 from nbactors.version import __version__
@@ -100,7 +101,7 @@ class Simulation:
         self._is_calm = not any(isinstance(fault, (Crash, CrashAfter, Leave)) for fault in faults)
         self._has_node_crash = any(isinstance(fault, NODE_CRASHES) for fault in faults)
         self.session = SimulatedProcess(
-            world, "s0", self.network, ids.new_process_id(), self._on_control, self._on_node_lost
+            world, "s0", self.network, Membership(ids.new_process_id()), self._on_control, self._on_node_lost
         )
         self._handles: dict[int, Handle] = {}
         self._refs: dict[int, Any] = {}

@@ -9,7 +9,6 @@ from nbactors.local.objects.object_life import READY
 from nbactors.local.objects.waiting import PATIENCE_S
 from nbactors.local.wire import messages
 from nbactors.local.worker import main
-from nbactors.local.worker.engine import WorkerEngine
 from nbactors.local.worker.jobs.job import Job, current
 from nbactors.local.worker.running.constructor_call import Construction
 from nbactors.local.worker.running.ending import ActorExit
@@ -39,7 +38,8 @@ class SimulatedWorker(main.Worker):
         self, world: World, name: str, network: Network, process_id: bytes, on_exit: Callable[[int], None]
     ) -> None:
         world.birth = (name, network)
-        super().__init__(process_id, "/nowhere")
+        super().__init__()
+        self.begin(process_id, "/nowhere")
         self.process: SimulatedProcess
         self._on_exit = on_exit
         self._is_ready = self._is_planned = False
@@ -61,7 +61,6 @@ class SimulatedWorker(main.Worker):
     def join(self, sock: Any) -> None:
         """Say Hello to the node. See `main.Worker.run`."""
         self.process.is_listening = True
-        self.process.node.returning = self.process
         self.process.node.use(sock)
         self.process.node.start(self.process.process_id, "worker", __version__)
         self.process.world.later(main.WELCOME_S, self.process, self._await_assignment, "has waited for its assignment")
@@ -74,16 +73,17 @@ class SimulatedWorker(main.Worker):
 
     def _on_control(self, message: Any) -> None:
         super()._on_control(message)
-        if self._assign is not None and self._engine is None:
-            self._engine = WorkerEngine(self.process, self._assign, self.executor)
+        if self._assign is not None and not self._is_ready:
+            self._engine.take(self._assign)
             self.process.engine = self._engine
             self.process.verbs = Verbs(self.process, self.process.world.ledger)
-            self.process.objects.waiting.on_block = self._lend
             self._is_ready = True
 
+    def _redirect(self) -> None:
+        """Leave the libraries of this process as they are."""
+
     def _apply(self, assign: messages.Assign) -> None:
-        if self._engine is not None:
-            self._engine.assign = assign
+        self._engine.take(assign)
 
     def _clean_up(self) -> None:
         self.executor.hosted.instance = None

@@ -34,6 +34,7 @@ from nbactors.definitions.signature import ANYTHING
 from nbactors.local import current
 from nbactors.local.connections.node_link import NodeLink
 from nbactors.local.member import Process
+from nbactors.local.membership import Membership
 from nbactors.local.objects.entry import Entry
 from nbactors.local.reactor import background
 from nbactors.local.reactor.guard import Guard
@@ -140,7 +141,8 @@ class Member(Process):
         self.sockets = 0
         self.others: dict[bytes, Member] = {}
         self._arriving: deque[socket.socket] = deque()
-        super().__init__(ids.new_process_id(), str(directory), self.told.append, self._note_loss, STORE_LIMIT)
+        membership = Membership(ids.new_process_id(), str(directory))
+        super().__init__(membership, self.told.append, self._note_loss, STORE_LIMIT)
         self.door.reach = self._reach  # type: ignore[method-assign]
         self.node_end = Node.of(self.node)
         self.node.start(self.process_id, role, "1")
@@ -298,11 +300,9 @@ class Worker(Member):
             self.objects,
             self.peers,
             self.node,
-            directory=self.directory,
             flush=self.flush,
             cancel_children=self.cancel_children,
             set_title=self.titles.append,
-            process_id=self.process_id,
             recorder=self.recorder,
             waits=self.waits,
             leave=self._leave,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -89,3 +90,12 @@ def test_a_handle_of_another_session_says_how_to_go_on() -> None:
     assert "find it with get_actor()" in str(membership.dead_handle_error(b"a" * 16))
     membership.forked = True
     assert hints.FORKED in str(membership.dead_handle_error(b"a" * 16))
+
+
+def test_a_member_that_was_made_before_its_process_gets_its_place_later() -> None:
+    membership = Membership()
+    assert (membership.process_id, membership.directory) == (b"", "")
+    before = monotonic()
+    membership.enter(b"p" * 16, "/node")
+    assert (membership.process_id, membership.directory) == (b"p" * 16, "/node")
+    assert before <= membership.since <= monotonic()

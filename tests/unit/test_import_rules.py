@@ -79,23 +79,25 @@ in_worker                 : exceptions frontend version                         
 
 local.worker              : pickling local.worker.running local.worker.inspecting local.worker.printing local.session
                             in_worker
-                            local.member local.reactor local.sockets local.wire definitions engine
+                            local.member local.membership local.reactor local.sockets local.wire definitions engine
                             exceptions frontend limits logging_config runtime_env version         + msgspec
 local.worker.running      : in_worker pickling local.worker.inspecting local.worker.memory local.worker.printing
                             local.worker.jobs
                             local.submitting local.task_events
                             local.objects local.connections local.reactor local.membership local.wire definitions
                             exceptions frontend limits speedups version                         + uvloop
-local.worker.inspecting   : in_worker local.worker.jobs local.connections local.sockets local.wire exceptions
+local.worker.inspecting   : in_worker local.worker.jobs local.connections local.membership local.sockets local.wire
+                            exceptions
 local.worker.printing     : local.worker.jobs local.connections local.reactor local.wire in_worker frontend
                                                                         + msgspec setproctitle
 local.worker.memory       : byte_sizes
-local.worker.jobs         : local.submitting local.task_events local.objects local.connections local.wire limits
-                            options speedups
+local.worker.jobs         : local.submitting local.task_events local.objects local.connections local.membership
+                            local.wire limits options speedups
 local.observing           : local.cancelling local.stack_of_actor local.surroundings local.access local.group_facts
                             local.wire engine exceptions version
 local.group_facts         : local.wire engine
-local.session             : pickling local.member local.submitting local.objects local.reactor local.stack_of_actor
+local.session             : pickling local.member local.membership local.submitting local.objects local.reactor
+                            local.stack_of_actor
                             local.access local.group_facts
                             local.environment local.sockets local.standard_streams local.wire definitions engine
                             exceptions frontend limits object_ref options version views               + msgspec
@@ -105,7 +107,7 @@ local.member              : local.submitting local.task_events
 local.submitting          : pickling local.task_events local.objects local.connections local.reactor local.current
                             local.environment local.membership local.wire definitions engine exceptions frontend limits
                             object_ref object_ref_generator options speedups views
-local.task_events         : byte_sizes local.reactor local.wire frontend limits views
+local.task_events         : byte_sizes local.reactor local.membership local.wire frontend limits views
 local.objects             : pickling local.connections local.store local.reactor local.cgroups local.current
                             local.membership
                             local.wire engine exceptions frontend object_ref object_ref_generator speedups views
@@ -133,7 +135,8 @@ local.node                : local.node.rules local.node.shell local.access local
 local.node.shell          : local.node.rules local.access local.cgroups local.sockets local.wire exceptions ownership
                                                                                                       + msgspec
 local.node.rules          : local.wire byte_sizes limits                                                       + msgspec
-local.access              : local.sockets local.wire exceptions frontend limits ownership version     + msgspec psutil
+local.access              : local.membership local.sockets local.wire exceptions frontend limits ownership version
+                                                                                                    + msgspec psutil
 local.sockets             : local.wire
 local.wire                : pickling exceptions frontend limits                                       + msgspec
 local                     : local.whole_import

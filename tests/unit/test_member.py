@@ -17,6 +17,7 @@ from nbactors import exceptions
 from nbactors.frontend import calling_cell
 from nbactors.local import current, member
 from nbactors.local.member import Process
+from nbactors.local.membership import Membership
 from nbactors.local.objects.entry import BorrowedEntry, Entry
 from nbactors.local.wire import ids, messages
 from nbactors.local.wire.cancel_mode import CancelMode
@@ -175,7 +176,8 @@ def test_a_member_that_leaves_does_not_lose_its_node(session: Session) -> None:
 
 def test_a_member_joins_by_its_hello(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = current._member
-    process = Process(ids.new_process_id(), str(tmp_path), lambda message: None, lambda why: None, STORE_LIMIT)
+    membership = Membership(ids.new_process_id(), str(tmp_path))
+    process = Process(membership, lambda message: None, lambda why: None, STORE_LIMIT)
     opened: list[bool] = []
     monkeypatch.setattr(process.door, "open", lambda: opened.append(True))
     ours, theirs = socket.socketpair()

@@ -14,6 +14,7 @@ from nbactors.local import sockets
 from nbactors.local.access import discovery
 
 if TYPE_CHECKING:
+    from nbactors.local.membership import Membership
     from nbactors.local.wire.messages import Home
 
 FIRST_PAUSE_S = 0.005
@@ -35,16 +36,13 @@ class NextNode:
     session is gone or hangs, and with the environment variables of its session.
 
     Args:
-        directory: The folder of the crashed node, in which the next one runs, too.
-        is_needless: Returns whether this process no longer needs a node. Any thread.
+        membership: Knows the folder of the crashed node, in which the next one runs, too. A process that has left needs
+            no node any more.
         home: Returns the session of a worker, None in a session. Any thread.
     """
 
-    def __init__(
-        self, directory: str, is_needless: Callable[[], bool], home: Callable[[], Home | None] = lambda: None
-    ) -> None:
-        self._directory = directory
-        self._is_needless = is_needless
+    def __init__(self, membership: Membership, home: Callable[[], Home | None] = lambda: None) -> None:
+        self._membership = membership
         self._home = home
 
     def begin(self, last_pid: int, found: Callable[[socket.socket | None], None]) -> None:
@@ -65,17 +63,17 @@ class NextNode:
         environ, start_at = None, time.monotonic()
         if home is not None:
             environ = home.opened.environment.environ
-            if sockets.is_process_alive(self._directory, home.driver):
+            if sockets.is_process_alive(self._membership.directory, home.driver):
                 start_at += SESSION_FIRST_S
-        while not self._is_needless():
-            if discovery.was_stopped(self._directory, last_pid):
+        while not self._membership.has_left:
+            if discovery.was_stopped(self._membership.directory, last_pid):
                 found(None)
                 return
             try:
                 if time.monotonic() < start_at:
-                    sock = discovery.find(self._directory)
+                    sock = discovery.find(self._membership.directory)
                 else:
-                    sock = discovery.find_or_start(self._directory, environ)
+                    sock = discovery.find_or_start(self._membership.directory, environ)
             except (OSError, RaySystemError):
                 time.sleep(AFTER_FAILURE_S)  # the log of the node has the reason
                 continue

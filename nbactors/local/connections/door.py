@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 
 from nbactors.local import sockets
+from nbactors.local.membership import Membership
 from nbactors.local.reactor.reactor import Reactor
 
 BREATHER_S = 0.1
@@ -19,8 +20,7 @@ class Door:
 
     Args:
         reactor: Watches the listening socket.
-        directory: The node's folder, in which the sockets of all its processes lie.
-        process_id: This process's id, 16 bytes.
+        membership: Knows this process's id, and the node's folder, in which the sockets of all its processes lie.
 
     Attributes:
         admit: Called with the socket of each process that has connected; set before `open`.
@@ -28,10 +28,10 @@ class Door:
 
     admit: Callable[[socket.socket], None]
 
-    def __init__(self, reactor: Reactor, directory: str, process_id: bytes) -> None:
+    def __init__(self, reactor: Reactor, membership: Membership) -> None:
         self._reactor = reactor
-        self._directory = directory
-        self._path = sockets.process_socket_path(directory, process_id)
+        self._membership = membership
+        self._path = ""
         self._listener: socket.socket | None = None
         self._file: tuple[int, int] | None = None
         """Identifies the file that this listener has made, as opposed to another file at the same path."""
@@ -42,6 +42,7 @@ class Door:
         Raises:
             OSError: The socket cannot be made.
         """
+        self._path = sockets.process_socket_path(self._membership.directory, self._membership.process_id)
         listener = sockets.listen(self._path)
         listener.setblocking(False)
         self._listener = listener
@@ -71,7 +72,7 @@ class Door:
         Raises:
             OSError: The process does not listen, or its queue of connections stays full for `timeout` seconds.
         """
-        return sockets.connect(sockets.process_socket_path(self._directory, process_id), timeout)
+        return sockets.connect(sockets.process_socket_path(self._membership.directory, process_id), timeout)
 
     def _accept_on(self) -> None:
         if self._listener is not None:

@@ -94,8 +94,8 @@ class PeerConnection(Connection):
         on_close: Callable[[Connection, str], None],
         on_break: Callable[[PeerConnection, str], None],
     ) -> None:
-        super().__init__(reactor, sock, peer_codec(), on_message, on_close)
-        self._peer_codec = peer_codec()
+        codec = self._peer_codec = peer_codec()
+        super().__init__(reactor, sock, codec, on_message, on_close)
         self._encode_batch = self._peer_codec.encode
         self._decode_batch = self._peer_codec.decode
         self._limit_of_frame = self._peer_codec.limit

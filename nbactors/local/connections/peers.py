@@ -72,8 +72,7 @@ class Peers:
     """The peer connections of one process.
 
     Args:
-        process_id: This process's id, 16 bytes.
-        membership: Tells whether this process has left the node.
+        membership: Knows this process's id, and whether it has left the node.
         reactor: Watches the sockets.
         node: Tells which process has ended.
         door: Makes the sockets.
@@ -83,10 +82,7 @@ class Peers:
         handlers: The function that handles a message, by the message's type. Called on the leader's thread.
     """
 
-    def __init__(
-        self, process_id: bytes, membership: Membership, reactor: Reactor, node: NodeLink, door: Reaching, owner: Owner
-    ) -> None:
-        self._process_id = process_id
+    def __init__(self, membership: Membership, reactor: Reactor, node: NodeLink, door: Reaching, owner: Owner) -> None:
         self._membership = membership
         self._reactor = reactor
         self._node = node
@@ -209,7 +205,7 @@ class Peers:
 
     def _reach(self, process_id: bytes, attach: messages.Attach, timeout: float) -> socket.socket | None:
         """Connect to a process and tell it which connection the socket is for; return None if that fails."""
-        hello = messages.Hello(messages.PROTOCOL_VERSION, self._process_id, os.getpid(), "peer", __version__)
+        hello = messages.Hello(messages.PROTOCOL_VERSION, self._membership.process_id, os.getpid(), "peer", __version__)
         try:
             sock = self._door.reach(process_id, timeout)
         except OSError:

@@ -25,7 +25,6 @@ class Objects:
     """The objects of one process. Each entry and stream refers to it as its `Home`.
 
     Args:
-        process_id: This process's id, 16 bytes.
         membership: Tells whether this process has left the node.
         reactor: The event loop of this process.
         peers: The connections to other processes.
@@ -37,7 +36,6 @@ class Objects:
 
     def __init__(
         self,
-        process_id: bytes,
         membership: Membership,
         reactor: Reactor,
         *,
@@ -47,16 +45,20 @@ class Objects:
         numbers: Iterator[int],
         expect_trim: Callable[[], None],
     ) -> None:
-        self.process_id = process_id
         self.membership = membership
         self.reactor = reactor
-        self.unread = Unread(process_id, reactor)
-        self.references = References(self, process_id, reactor, peers, node)
+        self.unread = Unread(membership, reactor)
+        self.references = References(self, reactor, peers, node)
         self.arenas = Arenas(store.allocator, reactor.wait, lambda: not reactor.leads())
         self.values = Values(store, self.arenas, self.references, self.unread, expect_trim)
         self.fetching = Fetching(peers, self.references, self.values)
         self.streams = Streams(self, peers, self.references, self.values, numbers)
         self.waiting = Waiting(reactor, membership, self.references, self.values, self.unread)
+
+    @property
+    def process_id(self) -> bytes:
+        """The id of this process, 16 bytes."""
+        return self.membership.process_id
 
     def process_gone(self, process_id: bytes) -> None:
         """Drop the counts of a process that has died, and lose the objects that it owned. The leader's thread."""

@@ -27,15 +27,13 @@ class References:
 
     Args:
         home: The home of the entries that this makes.
-        process_id: This process's id, 16 bytes.
         reactor: Runs actions for finalizers, which may not send.
         peers: The connections to owners.
         node: Tells of the end of each borrower.
     """
 
-    def __init__(self, home: Home, process_id: bytes, reactor: Reactor, peers: Peers, node: NodeLink) -> None:
+    def __init__(self, home: Home, reactor: Reactor, peers: Peers, node: NodeLink) -> None:
         self._home = home
-        self._process_id = process_id
         self._reactor = reactor
         self._peers = peers
         self._node = node
@@ -62,7 +60,7 @@ class References:
         """Count `receiver` as a borrower of `ref`; returns the id to put into the message."""
         entry = ref._entry
         oid: bytes = entry.id
-        if entry.owner == self._process_id:
+        if entry.owner == self._home.process_id:
             self.add_tokens(oid, receiver, 1, entry)
         else:
             connection = self._peers.connect(entry.owner)
@@ -92,7 +90,7 @@ class References:
                     del self._exported[oid]
             except KeyError:  # another thread has removed it, or the object was not exported
                 pass
-        if receiver != self._process_id:
+        if receiver != self._home.process_id:
             self._note_lent(oid, receiver, counts)
 
     def _note_lent(self, oid: bytes, receiver: bytes, counts: defaultdict[bytes, int]) -> None:
@@ -148,7 +146,7 @@ class References:
 
     def find(self, oid: bytes) -> ObjectRef[Any]:
         """Return this process's reference for an id that user code has, see `ObjectRef.from_binary`."""
-        living = self._living(oid) if ids.owner_of(oid) == self._process_id else None
+        living = self._living(oid) if ids.owner_of(oid) == self._home.process_id else None
         return self.canonical(living) if living is not None else self.obtain(oid)
 
     # ---------------------------------------------------------------------------------------------------- borrowing
@@ -158,7 +156,7 @@ class References:
 
         Without tokens, and without a reference here, user code has unpickled it: the owner then counts one token more.
         """
-        own = ids.owner_of(oid) == self._process_id
+        own = ids.owner_of(oid) == self._home.process_id
         counts = not own and not tokens and self._canonical.get(oid) is None
         ref = self.known(oid)
         if counts:
@@ -166,18 +164,18 @@ class References:
         if not own:
             ref._entry.tokens += tokens
         if own and tokens:
-            self.add_tokens(oid, self._process_id, -tokens, ref._entry)
+            self.add_tokens(oid, self._home.process_id, -tokens, ref._entry)
         if counts:
             connection = self._peers.connect(ids.owner_of(oid))
             if connection is not None:
-                connection.send(messages.AddBorrow(oid, self._process_id, 1))
+                connection.send(messages.AddBorrow(oid, self._home.process_id, 1))
         return ref
 
     def known(self, oid: bytes) -> ObjectRef[Any]:
         """Return this process's reference for an id, without taking over a token."""
         ref = self._canonical.get(oid)
         if ref is None:
-            own = ids.owner_of(oid) == self._process_id
+            own = ids.owner_of(oid) == self._home.process_id
             ref = self._canonical[oid] = ObjectRef(self._entry(oid, own))
         return ref
 

@@ -23,6 +23,7 @@ from nbactors.local.wire import ids
 from nbactors.local.wire.cancel_mode import CancelMode
 
 if TYPE_CHECKING:
+    from nbactors.local.membership import Membership
     from nbactors.local.objects.entry import Entry
     from nbactors.local.objects.home import Maker
     from nbactors.local.reactor.reactor import Reactor
@@ -50,7 +51,7 @@ class Unread:
     """The table of one process. Methods run on any thread.
 
     Args:
-        process_id: This process's id, 16 bytes.
+        membership: Knows the process's id.
         reactor: Runs `tell` on the leader's thread.
 
     Attributes:
@@ -58,8 +59,8 @@ class Unread:
         is_ignored: Whether errors are not reported; None for what the environment variable says.
     """
 
-    def __init__(self, process_id: bytes, reactor: Reactor) -> None:
-        self._process_id = process_id
+    def __init__(self, membership: Membership, reactor: Reactor) -> None:
+        self._membership = membership
         self._reactor = reactor
         self._failed: dict[int, _Failed] = {}
         self._events: deque[tuple[UnreadError, str]] = deque()
@@ -84,7 +85,7 @@ class Unread:
 
     def read(self, entry: Entry) -> None:
         """Note that an error was read: whichever result of a call has it, it is the call's."""
-        if entry.owner == self._process_id:
+        if entry.owner == self._membership.process_id:
             failed = self._failed.pop(entry.number, None)
             if failed is not None:
                 self._post(failed.error, READ)

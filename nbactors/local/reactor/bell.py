@@ -46,6 +46,14 @@ class Bell:
         except BlockingIOError:
             pass
 
+    def renew(self) -> None:
+        """Be a pipe of its own, in a forked child. The numbers of the descriptors stay."""
+        ends = os.pipe()
+        for fresh, own in zip(ends, (self._reader, self._writer), strict=True):
+            os.set_blocking(fresh, False)
+            os.dup2(fresh, own, inheritable=False)
+            os.close(fresh)
+
     def forget(self) -> None:
         """Never ring again, but leave the pipe open: in a forked child, which must not end the polls of its parent."""
         self._writer = -1

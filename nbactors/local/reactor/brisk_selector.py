@@ -88,11 +88,30 @@ class BriskSelector(SelectorBase, selectors.DefaultSelector):
         """What `_skips` was after the last glance."""
         self._glance_s, self._most_skips = GLANCE_S, MOST_SKIPS
         self._spin_s, self._aside_s, self._at_once_s, self._longest_s = SPIN_S, PUSHED_ASIDE_S, AT_ONCE_S, LONGEST_S
+        self._find_poller()
+
+    def _find_poller(self) -> None:
         poller: Any = getattr(self, "_selector", None)
         self._poller = poller if hasattr(select, "epoll") and isinstance(poller, select.epoll) else None
         self._poll: Any = self._poller.poll if self._poller is not None else None
         self._epoll_fd = self._poller.fileno() if self._poller is not None and compiled is not None else NONE
         """For the compiled part; `NONE` for the steps in Python."""
+
+    def renew(self) -> None:
+        """Poll by an object of its own, in a forked child: it shares an epoll with its parent.
+
+        What was watched is watched on.
+        """
+        poller: Any = getattr(self, "_selector", None)
+        if not hasattr(poller, "fileno"):  # `poll` and `select` are the process's own
+            return
+        self._selector: Any = type(poller)()
+        self._find_poller()
+        keys: dict[int, selectors.SelectorKey] = self._fd_to_key  # type: ignore[attr-defined]
+        watched = list(keys.values())
+        keys.clear()
+        for key in watched:
+            self.register(key.fileobj, key.events, key.data)
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         """Stop watching, also what is only half registered: an exception has come just when epoll had taken it."""

@@ -464,6 +464,11 @@ class Reactor(ReactorBase):
         """Return whether the calling thread is the background thread, which must never wait."""
         return self._thread is not None and threading.get_ident() == self._thread.ident
 
+    def renew(self) -> None:
+        """Take descriptors of its own, in a forked child that goes on with a reactor which has not been used yet."""
+        self._bell.renew()
+        self._selector.renew()
+
     def forget(self) -> None:
         """Stop using the reactor, in a forked child: there is no background thread, and the parent's must not be woken.
 

@@ -20,6 +20,7 @@ from nbactors.local import standard_streams
 from nbactors.local.access import discovery, linger, memory_threshold
 from nbactors.local.environment import prepared
 from nbactors.local.member import Process
+from nbactors.local.membership import Membership
 from nbactors.local.session.engine import SessionEngine
 from nbactors.local.session.printer import Printer
 from nbactors.local.submitting.interruption import Interruption
@@ -117,7 +118,7 @@ def _join(options: InitOptions) -> Engine:
     directory = discovery.node_directory()
     node = discovery.connect_node(START_S)
     printer = Printer(options.log_prefix, os.environ.get("RAY_DEDUP_LOGS", "").lower() in ("1", "true"))
-    process = Process(ids.new_process_id(), directory, printer.show, printer.node_lost)
+    process = Process(Membership(ids.new_process_id(), directory), printer.show, printer.node_lost)
     printer.call_later = process.reactor.call_later
     printer.close()
     try:

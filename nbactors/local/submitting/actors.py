@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from nbactors.local.connections.node_link import NodeLink
     from nbactors.local.connections.peers import Peers
+    from nbactors.local.membership import Membership
     from nbactors.local.submitting.construction import Construction
     from nbactors.local.submitting.pending_call import PendingCall
     from nbactors.local.submitting.submitter import Submitter
@@ -62,14 +63,14 @@ class Actors:
     """The actor links of one process, and the node's news of actors.
 
     Args:
-        process_id: This process's id, 16 bytes.
+        membership: Knows the process's id.
         submitter: The parts that make calls.
         peers: The connections to workers.
         node: Counts the processes that hold handles, and tells news of actors.
     """
 
-    def __init__(self, process_id: bytes, submitter: Submitter, peers: Peers, node: NodeLink) -> None:
-        self._process_id = process_id
+    def __init__(self, membership: Membership, submitter: Submitter, peers: Peers, node: NodeLink) -> None:
+        self._membership = membership
         self._submitter = submitter
         self._peers = peers
         self._node = node
@@ -157,7 +158,7 @@ class Actors:
         later node, of which this process does not know yet, has counted the token already: see `holds`.
         """
         if came_before(tag, self._node.tag):
-            self._node.send(messages.AddHold(link.actor_id, self._process_id, 1))
+            self._node.send(messages.AddHold(link.actor_id, self._membership.process_id, 1))
         else:
             ahead = self._ahead.setdefault(tag, {})
             ahead[link.actor_id] = ahead.get(link.actor_id, 0) + 1
@@ -182,7 +183,7 @@ class Actors:
         if remembered is not None:
             link.on_news(*remembered)
         node = self._node
-        node.send(messages.AddHold(link.actor_id, self._process_id, tokens, weak))
+        node.send(messages.AddHold(link.actor_id, self._membership.process_id, tokens, weak))
         if node.lost:  # read last: the leader stores `lost`, then looks for links, so one of the two sees the other
             self._lose(link, node.lost)
 
@@ -207,7 +208,7 @@ class Actors:
     def write_construction(self, link: LocalActorLink, construct: Construction) -> messages.ActorDown | None:
         """Write the file of a construction, if it has one; if that fails, end the actor and return the cause."""
         try:
-            construct.write(self._process_id)
+            construct.write(self._membership.process_id)
         except OSError as error:
             return self.abandon(link, f"its constructor could not be written to a file for restarts: {error}")
         return None
@@ -353,11 +354,11 @@ class Actors:
         missing.update((actor_id, -tokens) for actor_id, tokens in ahead.items())
         watched = [link for link in links if link.watches or link.actor_id not in missing]
         return [
-            messages.AddHold(actor_id, self._process_id, tokens)
+            messages.AddHold(actor_id, self._membership.process_id, tokens)
             if tokens >= 0
             else messages.ReleaseHold(actor_id, -tokens)
             for actor_id, tokens in missing.items()
-        ] + [messages.AddHold(link.actor_id, self._process_id, link.watches, weak=True) for link in watched]
+        ] + [messages.AddHold(link.actor_id, self._membership.process_id, link.watches, weak=True) for link in watched]
 
     def abandon(self, link: LocalActorLink, text: str) -> messages.ActorDown:
         """End an actor that cannot be constructed, for the reason in `text`; return the cause of death.

@@ -14,6 +14,7 @@ from nbactors.local.task_events.recorder import MOST, QUIET_PACE_S, YOUNG_S, Rec
 from nbactors.local.wire import ids, messages
 
 if TYPE_CHECKING:
+    from nbactors.local.membership import Membership
     from nbactors.views.summaries import CallFacts
 
 REMEMBERED_S = 2 * QUIET_PACE_S
@@ -40,13 +41,13 @@ class PendingEvents:
     """Makes rows of the calls that this process has submitted. Any thread.
 
     Args:
-        process_id: This process's id, 16 bytes.
+        membership: Knows the process's id.
         recorder: Gets the rows.
         pending: Returns the calls of this process that have not returned.
     """
 
-    def __init__(self, process_id: bytes, recorder: Recorder, pending: Callable[[], Iterable[Pending]]) -> None:
-        self._process_id = process_id
+    def __init__(self, membership: Membership, recorder: Recorder, pending: Callable[[], Iterable[Pending]]) -> None:
+        self._membership = membership
         self.recorder = recorder
         self._pending = pending
         self._answered: deque[tuple[bytes, messages.TaskRow]] = deque(maxlen=MOST)
@@ -129,7 +130,7 @@ class PendingEvents:
         facts = call.facts()
         label = facts.label[:MAX_NAME]
         return messages.TaskRow(
-            task_id=ids.task_id(self._process_id, call.number),
+            task_id=ids.task_id(self._membership.process_id, call.number),
             state=state,
             name=label,
             function=label,

@@ -17,12 +17,22 @@ if TYPE_CHECKING:
 
 
 class WorkerEngine(LocalEngine):
-    """The current engine in every worker."""
+    """The current engine in every worker.
 
-    def __init__(self, process: Process, assign: messages.Assign, executor: Executor) -> None:
-        super().__init__(process, assign.job_id, assign.namespace)
-        self.assign = assign
+    Attributes:
+        assign: The node's assignment. There is none before `take`.
+    """
+
+    assign: messages.Assign
+
+    def __init__(self, process: Process, executor: Executor) -> None:
+        super().__init__(process, b"", "")
         self._executor = executor
+
+    def take(self, assign: messages.Assign) -> None:
+        """Take over an assignment: the first one, and a task worker's with each lease."""
+        self.assign = assign
+        self.job_id, self._namespace = assign.job_id, assign.namespace
 
     def runtime_facts(self) -> RuntimeFacts:
         assign = self.assign

@@ -16,6 +16,7 @@ from nbactors.in_worker import breakpoints, ipython_display, questions, tqdm_bar
 from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
 from nbactors.local.member import Process
+from nbactors.local.membership import Membership
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages, restart_files
 from nbactors.local.worker import applying, early, spawned_main
@@ -25,6 +26,7 @@ from nbactors.local.worker.inspecting.user_line import UserLine
 from nbactors.local.worker.printing.bar_sender import NodeBarSender
 from nbactors.local.worker.printing.display_sender import DisplaySender
 from nbactors.local.worker.printing.process_title import set_title
+from nbactors.local.worker.printing.text_stream import text_stream
 from nbactors.local.worker.running.ending import Ending
 from nbactors.local.worker.running.executor import Executor
 from nbactors.local.worker.running.forked import ForkHooks
@@ -53,16 +55,19 @@ _REASONS = {
 
 
 class Worker:
-    """Puts a worker's parts together, and handles the node's messages."""
+    """Puts a worker's parts together, and handles the node's messages.
 
-    def __init__(self, process_id: bytes, directory: str) -> None:
+    The forkserver makes one before it forks: to make these some hundred objects takes longer than all else that a
+    worker does before its first call. Each child then has it, and becomes the worker by `begin` and `run`.
+    """
+
+    def __init__(self) -> None:
         self._is_blocked = False
         self._assigned = Waiter()
         self._assign: messages.Assign | None = None
-        self._engine: WorkerEngine | None = None
         self._told_label = ""
-        self._imported = ImportedFiles(early.inherited)
-        self.process = Process(process_id, directory, self._on_control, self._on_node_lost)
+        self._imported = ImportedFiles(frozenset())
+        self.process = Process(Membership(), self._on_control, self._on_node_lost)
         process = self.process
         process.describe = self._describe
         self.executor = executor = Executor(
@@ -70,18 +75,41 @@ class Worker:
             process.objects,
             process.peers,
             process.node,
-            directory=directory,
             flush=process.flush,
             cancel_children=process.cancel_children,
             set_title=self._show,
-            process_id=process_id,
             recorder=process.recorder,
             waits=process.waits,
         )
-        ForkHooks(executor.hosted, executor.performer, executor.answers, executor.output, executor.give_signals_back)
         executor.on_named = self._name_output
         process.current_call = process.waits.current_job = executor.current_job
         process.on_caller, process.on_caller_gone = executor.on_caller, executor.on_caller_gone
+        process.objects.waiting.on_block = self._lend
+        process.objects.unread.tell = UnreadPrinter(process.reactor.call_later).take
+        process.node.returning = process
+        self._engine = WorkerEngine(process, executor)
+        executor.farewell.before_leaving = self._engine.report_metrics
+        self._fork_hooks = ForkHooks(
+            executor.hosted, executor.performer, executor.answers, executor.output, executor.give_signals_back
+        )
+        self._redirect()
+        self.streams = text_stream(1), text_stream(2)
+        self._streams_before = sys.stdout, sys.stderr
+        """Kept in a worker: their end would write to memory that it shares."""
+
+    def _redirect(self) -> None:
+        """Have bars, displays, breakpoints and questions of user code shown by the session."""
+        process, output = self.process, self.executor.output
+        tqdm_bars.install(lambda: NodeBarSender.of_caller(process.node, process.reactor, process.caller))
+        ipython_display.install(DisplaySender(process.node, process.reactor, process.origin, output.end))
+        line = UserLine(process.membership, process.node)
+        breakpoints.install(line, output.origin)
+        questions.install(line, output.origin)
+
+    def begin(self, process_id: bytes, directory: str) -> None:
+        """Become the worker with this id, in the child. Before any thread of it starts."""
+        self.process.begin(process_id, directory)
+        self._fork_hooks.register()
 
     def run(self, readers: tuple[int, int]) -> None:
         """Join the node, wait for the assignment, and run calls. Does not return.
@@ -89,29 +117,19 @@ class Worker:
         Args:
             readers: The read ends of its stdout and stderr, which it keeps for the next node, if this one crashes.
         """
-        process, output = self.process, self.executor.output
-        self._imported = ImportedFiles(early.inherited)  # anew, since the process may have waited for its order
-        output.keep(readers)
+        process = self.process
+        self._imported = ImportedFiles(early.inherited)
+        self.executor.output.keep(readers)
         sock = sockets.connect(os.path.join(process.directory, "node.sock"), WELCOME_S)
-        process.node.returning = process
         process.join(sock, "worker", __version__)
         if not process.reactor.wait(self._assigned, WELCOME_S):
             os._exit(1)
         assert self._assign is not None
-        self._engine = WorkerEngine(process, self._assign, self.executor)
         engine.install(self._engine)
         self._engine.expect_metrics()
-        self.executor.farewell.before_leaving = self._engine.report_metrics
-        tqdm_bars.install(lambda: NodeBarSender.of_caller(process.node, process.reactor, process.caller))
-        ipython_display.install(DisplaySender(process.node, process.reactor, process.origin, output.end))
-        line = UserLine(process.directory, process.node)
-        breakpoints.install(line, output.origin)
-        questions.install(line, output.origin)
         self._apply(self._assign)
         self._take_settings(self._engine)
         process.environment.tell_paths()
-        process.objects.waiting.on_block = self._lend
-        process.objects.unread.tell = UnreadPrinter(process.reactor.call_later).take
         self.executor.serve()
 
     def _take_settings(self, engine: WorkerEngine) -> None:
@@ -237,8 +255,7 @@ class Worker:
         """Take over the node's assignment: the first one, and a task worker's with each lease."""
         env = assign.runtime_env
         self.process.environment.inherited = applying.read(env) if env else None
-        if self._engine is not None:
-            self._engine.assign = assign
+        self._engine.take(assign)
         asked = assign.asked
         if asked is not None and asked.memory_limit:
             # CUDA maps ranges of many GiB, and only Linux applies the limit to mappings.
@@ -286,6 +303,7 @@ class Worker:
 
 def prepare() -> None:
     """Make what all workers use. The forkserver calls this once, before it has taken over the session's path."""
+    main_names.begin()
     early.prepare()
 
 
@@ -294,33 +312,22 @@ def before_forks() -> None:
     early.note()
 
 
-def make(process_id: bytes, directory: str) -> Worker:
-    """Make what a worker consists of, ahead of the order for it. It starts no thread and meets no other process."""
-    return Worker(process_id, directory)
+def make() -> Worker:
+    """Make what all workers consist of. The forkserver calls this once. It starts no thread, and meets no process."""
+    return Worker()
 
 
-def run(
-    process_id: bytes,
-    directory: str,
-    title: str,
-    runtime_env: messages.RuntimeEnv | None,
-    readers: tuple[int, int],
-    made: Worker | None = None,
-) -> None:
-    """Be a worker. The forkserver's child calls this, with the node's pipes as stdout and stderr.
+def run(worker: Worker, title: str, runtime_env: messages.RuntimeEnv | None, readers: tuple[int, int]) -> None:
+    """Be a worker, which has begun. The forkserver's child calls this, with the node's pipes as stdout and stderr.
 
     Args:
-        process_id: The worker's id, 16 bytes, given by the node.
-        directory: The node's private directory.
+        worker: What `make` has returned.
         title: The process title until the first call.
         runtime_env: Applied before any user code is imported.
         readers: The read ends of its stdout and stderr, which it keeps for the next node, if this one crashes.
-        made: What `make` has returned for this worker; None if it was not called.
     """
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stdout, sys.stderr = worker.streams
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc] # as at interpreter start
-    main_names.begin()
     spawned_main.describe()
     setup = applying.read(runtime_env) if runtime_env is not None else None
     if setup is not None:
@@ -329,4 +336,4 @@ def run(
     if setup is not None:
         applying.run_hook(setup)
     set_title(title)
-    (made or make(process_id, directory)).run(readers)
+    worker.run(readers)

@@ -13,6 +13,8 @@ import sys
 from typing import Any
 
 _NAME = "nbactors.local.worker.spawned_main"
+_FOLDER = os.path.dirname(sys.modules["nbactors"].__path__[0])
+_SPEC = importlib.machinery.ModuleSpec(_NAME, None)
 
 
 def describe() -> None:
@@ -20,9 +22,8 @@ def describe() -> None:
 
     Nothing is changed if these processes could not import nbactors.
     """
-    package = sys.modules["nbactors"].__path__[0]
-    if os.path.dirname(package) in sys.path:
-        sys.modules["__main__"].__spec__ = importlib.machinery.ModuleSpec(_NAME, None)
+    if _FOLDER in sys.path:
+        sys.modules["__main__"].__spec__ = _SPEC
 
 
 def _missing(name: str) -> Any:

@@ -15,6 +15,7 @@ import pytest
 from nbactors.local import sockets
 from nbactors.local.access import discovery
 from nbactors.local.access.next_node import NextNode, mark_stopped
+from nbactors.local.membership import Membership
 
 WAIT_S = 10.0
 LAST_PID = 77
@@ -27,9 +28,8 @@ def directory() -> Iterator[Path]:
 
 
 class Search(NextNode):
-    def __init__(self, directory: Path, *, is_needless: bool = False) -> None:
-        super().__init__(str(directory), lambda: self.is_needless)
-        self.is_needless = is_needless
+    def __init__(self, directory: Path) -> None:
+        super().__init__(Membership(b"", str(directory)))
         self.results: queue.Queue[socket.socket | None] = queue.Queue()
 
     def result(self) -> socket.socket | None:
@@ -76,7 +76,8 @@ def test_a_mark_that_cannot_be_made_is_left_out(directory: Path) -> None:
 
 
 def test_a_process_that_leaves_searches_no_more(directory: Path) -> None:
-    search = Search(directory, is_needless=True)
+    search = Search(directory)
+    search._membership.has_left = True
     search._search(LAST_PID, search.results.put)
     assert search.results.empty()
     assert list(directory.iterdir()) == [], "no node was started"

@@ -35,7 +35,7 @@ class Party:
     def __init__(self, reactor: SteppedReactor) -> None:
         self.reactor = reactor
         self.process_id = ids.new_process_id()
-        self.membership = Membership()
+        self.membership = Membership(self.process_id)
         self.arrived: list[tuple[bytes, Any]] = []
         self.closed: list[str] = []
         self.gone: list[bytes] = []
@@ -49,7 +49,7 @@ class Party:
         self._sockets: list[socket.socket] = []
         self.node = NodeLink(reactor, self._hear, self._lose_node)
         self.node_end = Node.of(self.node)
-        self.peers = Peers(self.process_id, self.membership, reactor, self.node, self, self)
+        self.peers = Peers(self.membership, reactor, self.node, self, self)
         for kind in (messages.Call, messages.Reply, messages.Run, messages.Fetch):
             self.peers.handlers[kind] = self.take
         self.node.start(self.process_id, "session", "1")

@@ -15,6 +15,7 @@ from stepped_reactor import SteppedReactor
 from nbactors.local import sockets
 from nbactors.local.connections import door as door_module
 from nbactors.local.connections.door import BREATHER_S, Door
+from nbactors.local.membership import Membership
 
 PROCESS_ID = bytes(range(16))
 
@@ -65,7 +66,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def door(reactor: SteppedReactor, path: Path) -> Iterator[Door]:
-    made = Door(reactor, "", PROCESS_ID)
+    made = Door(reactor, Membership(PROCESS_ID))
     yield made
     made.close()
 
@@ -248,7 +249,7 @@ def test_an_exception_from_outside_in_the_making_is_made_good_by_the_next_call(
 
 def test_a_path_that_no_socket_can_have_fails_at_once(reactor: SteppedReactor, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="set NBACTORS_DIR to"):
-        Door(reactor, str(tmp_path / ("x" * 120)), PROCESS_ID).open()
+        Door(reactor, Membership(PROCESS_ID, str(tmp_path / ("x" * 120)))).open()
 
 
 def test_closing_removes_the_file_and_may_come_twice(door: Door, path: Path) -> None:

@@ -64,7 +64,7 @@ class Party:
         reactor: Any = SimpleNamespace(discard=self.actions.append)
         peers: Any = SimpleNamespace(connect=lambda process_id: world.channel(self, process_id))
         node: Any = SimpleNamespace(send=lambda message: world.watch(self, message.process_id))
-        self.references = self.home.references = References(self.home, self.id, reactor, peers, node)
+        self.references = self.home.references = References(self.home, reactor, peers, node)
 
     def put(self) -> None:
         self.numbers += 1

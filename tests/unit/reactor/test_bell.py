@@ -65,3 +65,17 @@ def test_a_forked_child_does_not_wake_the_parent(bell: Bell) -> None:
     bell.close()
     os.close(reader)  # still open: the copy in a child is left to the child's end
     os.close(writer)
+
+
+def test_a_child_that_renews_its_bell_has_one_of_its_own(bell: Bell) -> None:
+    numbers = bell.fileno(), bell.writer
+    child = os.fork()
+    if not child:
+        bell.ring()  # the pipe is still the parent's
+        bell.renew()
+        was_silent = not rings(bell)
+        bell.ring()
+        os._exit(0 if was_silent and rings(bell) and (bell.fileno(), bell.writer) == numbers else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert rings(bell)
+    assert os.read(bell.fileno(), 10) == b"\0", "the child has rung this one once, before it had its own"

@@ -22,6 +22,7 @@ from nbactors.local.reactor.brisk_selector import (
     BriskLoopSelector,
     BriskSelector,
 )
+from nbactors.speedups import compiled
 
 LONG_S = 5 * SPIN_S
 NEVER_S = 30.0
@@ -324,3 +325,26 @@ def test_what_is_not_watched_cannot_be_changed() -> None:
     with pytest.raises(KeyError, match=str(fd)):
         selector.modify(fd, selectors.EVENT_READ)
     theirs.close()
+
+
+@pytest.mark.parametrize("form", ["compiled", "in Python"])
+def test_a_child_that_renews_its_selector_polls_by_one_of_its_own(
+    pipe: Pipe, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if form == "compiled":
+        monkeypatch.setattr(brisk_selector, "compiled", compiled)
+    with BriskSelector() as selector:
+        selector.register(pipe.reader, selectors.EVENT_READ, "data")
+        child = os.fork()
+        if not child:
+            selector.renew()
+            pipe.write()
+            found = [(key.fd, key.data, mask) for key, mask in selector.look(NEVER_S)]
+            pipe.read()
+            is_silent = not selector.look(0)
+            selector.unregister(pipe.reader)
+            os._exit(0 if is_silent and found == [(pipe.reader, "data", selectors.EVENT_READ)] else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert not selector.look(0)
+        pipe.write()
+        assert [key.data for key, _ in selector.look(NEVER_S)] == ["data"], "the child has unregistered its own only"

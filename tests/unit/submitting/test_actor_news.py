@@ -38,9 +38,10 @@ class Process:
         self.node: Any = SimpleNamespace(lost="", tag=tag(1), send=self.sent.append, send_now=self.sent.append)
         home: Any = SimpleNamespace(unread=SimpleNamespace(of_actor=lambda _: 0))
         unused: Any = None
-        home: Any = SimpleNamespace(unread=Unread(SELF, reactor))
-        submitter = Submitter(home, unused, reactor, Membership(), unused, unused, unused)
-        self.actors = Actors(SELF, submitter, peers, self.node)
+        membership = Membership(SELF)
+        home: Any = SimpleNamespace(unread=Unread(membership, reactor))
+        submitter = Submitter(home, unused, reactor, membership, unused, unused, unused)
+        self.actors = Actors(membership, submitter, peers, self.node)
 
     def discard(self, action: Callable[[], None]) -> None:
         if self.later is None:

@@ -36,8 +36,8 @@ class Target:
 
 @pytest.fixture
 def process() -> Any:
-    made: Any = SimpleNamespace(membership=Membership())
-    made.unread = Unread(b"p" * 16, made)
+    made: Any = SimpleNamespace(membership=Membership(b"p" * 16))
+    made.unread = Unread(made.membership, made)
     made.waiting = Waiting(made, made.membership, made, made, made.unread)
     made.timers = Timers(lambda error, callback: None)
     made.reactor = SimpleNamespace(call_later=made.timers.add)

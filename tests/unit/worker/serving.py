@@ -125,7 +125,9 @@ def scene_of(directory: Path, concurrency: Concurrency = ONE_BY_ONE) -> Iterator
     scene = Scene(directory, concurrency)
     with tied(scene.session, scene.worker):
         assign = messages.Assign(b"a" * 16, "Actor", "", "", b"jjjj", [], {}, None, 1.0)
-        engine.install(WorkerEngine(scene.worker, assign, scene.worker.executor))
+        own = WorkerEngine(scene.worker, scene.worker.executor)
+        own.take(assign)
+        engine.install(own)
         try:
             yield scene
         finally:

@@ -50,7 +50,7 @@ class Hooks:
         self.output = OutputPipes(lambda *_: None, lambda: None)
         self.output.keep(os.pipe())
         self.given_back = 0
-        ForkHooks(self.hosted, self.performer, self.answers, self.output, self._give_back)
+        ForkHooks(self.hosted, self.performer, self.answers, self.output, self._give_back).register()
         self.before = registered["before"]
         self.in_parent = registered["after_in_parent"]
         self.in_child = registered["after_in_child"]

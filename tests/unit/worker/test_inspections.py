@@ -18,6 +18,7 @@ from members import ONE_BY_ONE
 from serving import ASYNC, THREADED, Scene, stage
 
 from nbactors.in_worker import arguments_now, breakpoints, debugger, pausing, questions
+from nbactors.local.membership import Membership
 from nbactors.local.submitting.construction import Concurrency
 from nbactors.local.wire import messages
 from nbactors.local.worker.inspecting.inspector import MAX_CALLS, Inspector
@@ -348,7 +349,7 @@ class TestRaces:
             running, waiting = next(turns)()
             return iter(running), iter(waiting)
 
-        inspector = Inspector(b"", hosted, jobs, lambda: {"": 1}, lambda: 0, called_on)
+        inspector = Inspector(Membership(), hosted, jobs, lambda: {"": 1}, lambda: 0, called_on)
         return invoke(lambda stranger: inspector.look(), ("another call's",), {})  # type: ignore[no-any-return]
 
     def test_a_call_that_begins_after_that_has_no_arguments_yet(self) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from nbactors.in_worker.arguments_now import Arguments, Called
+    from nbactors.local.membership import Membership
     from nbactors.local.worker.jobs.hosted import Hosted
     from nbactors.local.worker.jobs.job import Job
 
@@ -35,7 +36,7 @@ class Inspector:
     """Makes the answer to `AskInspection`, while the calls run on. It takes no lock and does not wait.
 
     Args:
-        process_id: The worker's id, 16 bytes.
+        membership: Knows the worker's id.
         hosted: The worker's actor.
         jobs: Returns the jobs that run, and then those that have not begun.
         limits: Returns how many calls each concurrency group runs at the same time, the default group first.
@@ -45,20 +46,19 @@ class Inspector:
 
     def __init__(
         self,
-        process_id: bytes,
+        membership: Membership,
         hosted: Hosted,
         jobs: Callable[[], tuple[Iterator[Job], Iterator[Job]]],
         limits: Callable[[], Mapping[str, int]],
         memory: Callable[[], int],
         called: Callable[[FrameType | None], Called | None],
     ) -> None:
-        self._process_id = process_id
+        self._membership = membership
         self._hosted = hosted
         self._jobs = jobs
         self._limits = limits
         self._memory = memory
         self._called = called
-        self._began = monotonic()
 
     def look(self) -> messages.Inspection:
         """Return what the worker does now. The leader's thread."""
@@ -74,11 +74,11 @@ class Inspector:
         frames.clear()
         return messages.Inspection(
             pid=os.getpid(),
-            process_id=self._process_id,
+            process_id=self._membership.process_id,
             cpu_s=time.process_time(),
             memory=self._memory(),
             at=monotonic(),
-            since=self._began,
+            since=self._membership.since,
             groups=self._groups(running, waiting),
             running=rows,
             queued=[self._row(job, job.read_at, [], False) for job in islice(waiting, MAX_CALLS)],

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import socket
 
     from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.membership import Membership
 
 ACCEPT_S = 10.0
 """Seconds that the session has to connect. If it has gone it does not, and the call goes on."""
@@ -21,17 +22,17 @@ class UserLine:
     """See `nbactors.in_worker.breakpoints.Line`.
 
     Args:
-        directory: The node's.
+        membership: Knows the node's directory.
         node: Passes the message to the session.
     """
 
-    def __init__(self, directory: str, node: NodeLink) -> None:
-        self._directory = directory
+    def __init__(self, membership: Membership, node: NodeLink) -> None:
+        self._membership = membership
         self._node = node
 
     def open(self, origin: int, where: str, asks: bool) -> socket.socket | None:
         """See `Line.open`."""
-        path = sockets.process_socket_path(self._directory, os.urandom(16))
+        path = sockets.process_socket_path(self._membership.directory, os.urandom(16))
         listener = sockets.listen(path)
         try:
             listener.settimeout(ACCEPT_S)

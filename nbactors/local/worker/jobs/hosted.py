@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from nbactors.local.membership import Membership
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Hosted:
     """The actor of a worker. In a worker for tasks, only `running` is ever set.
 
     Args:
-        directory: The node's directory.
+        membership: Knows the node's directory; None for none.
 
     Attributes:
         actor_id, class_name, name: Of the actor, from the node's assignment.
@@ -50,8 +51,8 @@ class Hosted:
         names: Names such as `Counter.increment`, by the method, see `name_of`.
     """
 
-    def __init__(self, directory: str = "") -> None:
-        self.directory = directory
+    def __init__(self, membership: Membership | None = None) -> None:
+        self._membership = membership or Membership()
         self.actor_id = b""
         self.class_name = self.name = ""
         self.restarts = 0
@@ -63,6 +64,11 @@ class Hosted:
         self.calls: CallsAtOnce | None = None
         self.running: Job | None = None
         self.names: dict[str, str] = {}
+
+    @property
+    def directory(self) -> str:
+        """The node's directory."""
+        return self._membership.directory
 
     @property
     def is_async(self) -> bool:

@@ -13,6 +13,7 @@ from nbactors.local.task_events.recorder import LISTED, LISTED_LONG, LONG_S, MOS
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
+    from nbactors.local.membership import Membership
     from nbactors.local.task_events.waits import Waits
     from nbactors.local.worker.jobs.hosted import Hosted
     from nbactors.local.worker.jobs.job import Job
@@ -22,7 +23,7 @@ class JobEvents:
     """Makes rows of the worker's jobs. Any thread.
 
     Args:
-        process_id: The worker's id, 16 bytes.
+        membership: Knows the worker's id.
         recorder: Gets the rows.
         waits: The waits of the jobs in `get` and `wait`.
         hosted: The worker's actor.
@@ -31,13 +32,13 @@ class JobEvents:
 
     def __init__(
         self,
-        process_id: bytes,
+        membership: Membership,
         recorder: Recorder,
         waits: Waits,
         hosted: Hosted,
         jobs: Callable[[], tuple[Iterator[Job], Iterator[Job]]],
     ) -> None:
-        self._process_id = process_id
+        self._membership = membership
         self.recorder = recorder
         self._waits = waits
         self._hosted = hosted
@@ -112,7 +113,7 @@ class JobEvents:
             ended=ended,
             error_type=error_type,
             error=error[: messages.MAX_ERROR_TEXT],
-            worker=self._process_id,
+            worker=self._membership.process_id,
             pid=os.getpid(),
             waits=waits,
         )

@@ -67,15 +67,13 @@ class Executor(ExecutorBase):
     """The loop of the main thread, and the arrival of jobs on the leader's thread. See this room's `__init__`.
 
     Args:
-        membership: Tells whether this is a forked child.
+        membership: Knows the worker's id and the node's directory, and tells whether this is a forked child.
         objects: Unpacks arriving values, and has the reactor.
         peers: The connections of the callers.
         node: Is told when the actor is constructed and when it ends.
-        directory: The node's directory.
         flush: Sends all buffered messages, for at most the given seconds.
         cancel_children: Cancels the calls that a job has made.
         set_title: Shows the label of the running call in the process title; an empty one if none runs.
-        process_id: The worker's id, 16 bytes.
         recorder, waits: Record the task events.
         leave: Ends the process with an exit status.
 
@@ -93,11 +91,9 @@ class Executor(ExecutorBase):
         peers: Peers,
         node: NodeLink,
         *,
-        directory: str,
         flush: Callable[[float], None],
         cancel_children: Callable[[Job, CancelMode], None],
         set_title: Callable[[str], None],
-        process_id: bytes,
         recorder: Recorder,
         waits: Waits,
         leave: Callable[[int], NoReturn] = os._exit,
@@ -116,6 +112,7 @@ class Executor(ExecutorBase):
         """The closed connections of callers that have ended, as long as jobs of theirs wait or run."""
         self._waiter: Waiter | None = None
         self._is_watching = False
+        self._lookout = Lookout(reactor.catch_up)
         self._title = ProcessTitle(set_title, reactor.call_later, self._label_now)
         self._construction: Construction | None = None
         self._lease_waiter: Waiter | None = None
@@ -125,9 +122,9 @@ class Executor(ExecutorBase):
         self.lanes: Lanes | None = None
         self._put_plain: Callable[[Job], None] | None = None
         """Takes in a call of the default group that need not run alone, as `_put` does."""
-        self.hosted = hosted = Hosted(directory)
+        self.hosted = hosted = Hosted(membership)
         self._recorder = recorder
-        self.events = JobEvents(process_id, recorder, waits, hosted, self._jobs_of_callers)
+        self.events = JobEvents(membership, recorder, waits, hosted, self._jobs_of_callers)
         self.output = OutputPipes(
             lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running
         )
@@ -158,7 +155,7 @@ class Executor(ExecutorBase):
             title=self._title,
         )
         inspector = Inspector(
-            process_id, hosted, self._jobs_of_callers, self._limits, lambda: usage.now().own, called_on
+            membership, hosted, self._jobs_of_callers, self._limits, lambda: usage.now().own, called_on
         )
         peers.handlers.update(
             {
@@ -523,7 +520,7 @@ class Executor(ExecutorBase):
         self.interrupts.install()
         jobs, hosted, performer = self._jobs, self.hosted, self.performer
         perform = performer.limited(performer.perform)
-        lookout = Lookout(self._reactor.catch_up)
+        lookout = self._lookout
         job: Job | None
         while True:
             job = lookout._pop_quickly(jobs) or self._next(lookout)

@@ -25,7 +25,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class ForkHooks:
-    """The hooks for `os.fork`. Made once per worker; the hook of `local.current` runs before them.
+    """The hooks for `os.fork`. Registered once per worker; the hook of `local.current` runs before them.
 
     Args:
         hosted: The worker's actor.
@@ -49,6 +49,9 @@ class ForkHooks:
         self._output = output
         self._give_signals_back = give_signals_back
         self._masks = threading.local()
+
+    def register(self) -> None:
+        """Have the hooks run from now on. In the worker: forks of the forkserver make workers."""
         # Signals are blocked during the fork: Python drops a signal that arrives before the child has its own handlers.
         os.register_at_fork(before=self._block, after_in_parent=self._unblock, after_in_child=self._become_child)
 
