@@ -1,15 +1,17 @@
-"""Changes a module of another package as soon as user code imports it, without importing it before."""
+"""Changes a module of another package as soon as user code imports it, without importing it before.
+
+The finders here and beside have no base of `importlib.abc`: its import takes 10 to 40 ms, and brings up to 70 modules.
+"""
 
 from __future__ import annotations
 
-import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:
     def __init__(self, name: str, change: Callable[[ModuleType], None]) -> None:
         self._name = name
         self._change = change
@@ -17,7 +19,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """See the base class. Any thread that imports."""
+        """See `importlib.abc.MetaPathFinder`. Any thread that imports."""
         if fullname != self._name:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)

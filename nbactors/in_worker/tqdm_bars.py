@@ -12,7 +12,7 @@ own still draws itself.
 
 from __future__ import annotations
 
-import importlib.abc
+import importlib
 import importlib.machinery
 import itertools
 import sys
@@ -54,15 +54,17 @@ def install(sender_of: Callable[[], BarSender | None]) -> None:
     sys.meta_path.insert(0, _PlainNotebook())
 
 
-class _PlainNotebook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class _PlainNotebook:
     """Finds and loads `tqdm.notebook` as plain tqdm under that module's names."""
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
-        """See the base class. Any thread that imports."""
-        return importlib.machinery.ModuleSpec(fullname, self) if fullname == _WIDGETS else None
+        """See `importlib.abc.MetaPathFinder`. Any thread that imports."""
+        if fullname != _WIDGETS:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self)  # type: ignore[arg-type]
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
-        """See the base class."""
+        """See `importlib.abc.Loader`."""
 
     def exec_module(self, module: types.ModuleType) -> None:
         plain: Any = importlib.import_module(_CLASS)

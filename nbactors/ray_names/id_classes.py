@@ -5,7 +5,6 @@ The sizes are Ray's, except that of `WorkerID`: here a worker has 16 bytes, in R
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from nbactors.ray_names.base_id import BaseID, RandomID
@@ -91,7 +90,9 @@ class ActorID(RandomID):
             parent_task_id: The call that creates the actor.
             parent_task_counter: Which of its actors it is.
         """
-        made = hashlib.sha256(parent_task_id.binary() + parent_task_counter.to_bytes(8, "little", signed=True))
+        from hashlib import sha256  # noqa: PLC0415 - it loads OpenSSL, which few programs need
+
+        made = sha256(parent_task_id.binary() + parent_task_counter.to_bytes(8, "little", signed=True))
         return cls(made.digest()[: cls._size - len(job_id.binary())] + job_id.binary())
 
     @property
