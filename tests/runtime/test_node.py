@@ -37,7 +37,10 @@ class TestActors:
     def test_a_worker_that_is_no_longer_waited_for_ends_silently(self, own_directory: Path) -> None:
         """Its actor was killed while the process began: all is well, and the program need not be told."""
         with RawSession() as session:
-            late = "from nbactors.local.worker import main; main.run(bytes(16), sys.argv[1], '', None, None)"
+            late = (
+                "from nbactors.local.worker import main; worker = main.make(); worker.begin(bytes(16), sys.argv[1]); "
+                "main.run(worker, '', None, None)"
+            )
             worker = subprocess.run(
                 [sys.executable, "-c", f"import sys; {late}", str(home(own_directory))],
                 capture_output=True,
