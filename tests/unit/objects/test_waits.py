@@ -377,7 +377,7 @@ class TestLeft:
     @pytest.mark.parametrize("which", range(2), ids=["get", "next"])
     def test_a_forked_child_cannot_wait(self, session: Session, which: int) -> None:
         ref, stream = pending(session), Stream(session)
-        session.membership.forked = True
+        session.membership.forked = session.reactor.closed = True  # as `Process.forget` leaves them
         with pytest.raises(exceptions.RaySystemError, match="this process was forked"):
             if which:
                 stream.generator.next_ready()
