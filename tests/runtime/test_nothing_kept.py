@@ -276,6 +276,8 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
 BOUNDED = {
     "nbactors.local.connections.peers.Peers._gone",  # the last thousand processes that have ended
     "nbactors.local.connections.peer_connection.PeerConnection._kept",  # what was sent within the last second
+    # The rows of the last calls that were reported before their answers came: of calls that take long, as under load.
+    "nbactors.local.task_events.pending_events.PendingEvents._answered",
     "nbactors.local.reactor.timers.Timers._heap",  # so many that were cancelled are left where they are
     "nbactors.local.reactor.timers.Timer",
 }
