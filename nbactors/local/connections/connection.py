@@ -58,7 +58,8 @@ class Connection(ConnectionBase):
 
     Args:
         on_message: Called with (connection, message); called again if an asynchronous exception aborts it.
-        on_close: Called with (connection, why), exactly once.
+        on_close: Called with (connection, why); called again if an asynchronous exception aborts it, or if a handler
+            interrupts it and waits.
     """
 
     def __init__(
@@ -87,6 +88,8 @@ class Connection(ConnectionBase):
         self.tag = b""
         """On a control connection: tells the node from the nodes before and after it, see `NodeLink.tag`."""
         self.closed = False
+        self._is_told = False
+        """Whether `on_close` has come to its end."""
         self.after_batch: Callable[[Connection], None] | None = None
         """Called on the leader's thread after all messages that have arrived were handled."""
         self._reactor = reactor
@@ -499,18 +502,30 @@ class Connection(ConnectionBase):
 
     def close(self, why: str = "closed") -> None:
         """Close the connection and call `on_close`. Idempotent."""
-        if self.closed:
+        end, trash = partial(self._end, why), self._reactor.trash
+        if not self.closed:
+            # The store and the call are one step. The leader does the rest once more before its next poll, in case that
+            # an exception aborts it here, or a handler interrupts it and waits for answers on this connection.
+            self.closed = True
+            trash.append(end)
+            end()
+
+    def _end(self, why: str) -> None:
+        """Drop all that a closed connection has, and tell its end. Repeated until it has come to its own end."""
+        if self._is_told:
             return
-        self.closed = True
         self._part = self._batch = None
         self._outbox = Outbox()
         self._messages = []
-        fds, self._fds = self._fds, deque()
+        nothing: deque[int] = deque()
+        fds, self._fds = self._fds, nothing  # no call comes between the two stores
         close_fds(fds)
         owned, self._fd_of = self._fd_of, {}
         close_fds(owned.values())
         self._let_go()
-        self._on_close(self, why)
+        if not self._is_told:
+            self._on_close(self, why)
+            self._is_told = True
 
     def forget(self) -> None:
         """In a forked child: close its copy of the socket, whose number may become that of another file."""
@@ -522,15 +537,26 @@ class Connection(ConnectionBase):
         """Close the socket, and drop the chunks that were not decoded."""
         sock, self.sock = self.sock, None
         if sock is not None:
-            self._reactor.unregister(sock.fileno())
-            if self._sender in (0, get_ident()):
-                sock.close()
-            else:
-                # The sender may be about to send. Once closed, its socket's number may become another socket's.
-                self._shut_down(sock)
-                self._reactor.call_at_last(CLOSE_S, sock.close)
-        chunks, self._chunks = self._chunks, deque()
+            try:
+                self._close_socket(sock)
+            except BaseException:  # from outside: nothing else refers to the socket, which would still be watched
+                self._reactor.trash.append(partial(self._close_socket, sock))
+                raise
+        nothing: deque[Any] = deque()
+        chunks, self._chunks = self._chunks, nothing  # no call comes between the two stores
         close_chunks(chunks)
+
+    def _close_socket(self, sock: Any) -> None:
+        """Close a socket that this connection had. Repeated if an exception has aborted it."""
+        if sock.fileno() < 0:
+            return
+        self._reactor.unregister(sock.fileno())
+        if self._sender in (0, get_ident()):
+            sock.close()
+        else:
+            # The sender may be about to send. Once closed, its socket's number may become another socket's.
+            self._shut_down(sock)
+            self._reactor.call_at_last(CLOSE_S, sock.close)
 
 
 def receiver_of(sock: socket.socket) -> Iterator[Any]:

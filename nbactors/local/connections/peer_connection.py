@@ -337,10 +337,10 @@ class PeerConnection(Connection):
                 self._evicted -= 1
             kept.popleft()
 
-    def close(self, why: str = "closed") -> None:
+    def _end(self, why: str) -> None:
         """See the base class. The kept frames go, and with them the descriptors that they refer to."""
-        super().close(why)
         self._kept.clear()
+        super()._end(why)
 
     # --------------------------------------------------------------------------------------- breaking and resuming
 
@@ -373,7 +373,8 @@ class PeerConnection(Connection):
         self._let_go()
         self._tail = NOTHING
         self._resuming = False
-        fds, self._fds = self._fds, deque()
+        nothing: deque[int] = deque()
+        fds, self._fds = self._fds, nothing  # no call comes between the two stores
         close_fds(fds)
 
     def begin(self, sock: socket.socket) -> None:

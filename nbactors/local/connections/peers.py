@@ -197,7 +197,7 @@ class Peers:
         if sock is not None:
             connection.begin(sock)
         elif self._node.lost:
-            connection.close("it could not be reached")
+            self._reactor.discard(partial(connection.close, "it could not be reached"))
             return None
         else:
             self._on_outgoing_broken(connection, "it could not be reached")
