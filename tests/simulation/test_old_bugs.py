@@ -72,8 +72,8 @@ def a_call_that_is_tried_again_comes_last(patch: pytest.MonkeyPatch) -> None:
     """It waited behind the calls that waited for its result."""
 
     @in_turn
-    def try_again(self: Any, call: Any) -> None:
-        call.return_to(self._queue_of(call), is_tried=True, is_last=True)
+    def try_again(self: Any, connection: Any, answer: Any, call: Any) -> None:
+        call.return_to(self._queue_of(call), connection, answer, is_tried=True, is_last=True)
         self._links.keep(self)
         self._pump()
 
@@ -87,9 +87,9 @@ def only_the_first_task_of_a_dead_worker_counts_a_try(patch: pytest.MonkeyPatch)
     def lost(self: Any, connection: Any, text: str) -> None:
         calls = [call for call in connection.in_flight.calls.values() if call.connection is connection]
         for call in reversed(calls[1:]):
-            self._requeue(call)
+            self._requeue(call, connection)
         if calls and (calls[0].retries or calls[0].canceled):
-            self._requeue(calls[0], is_tried=True)
+            self._requeue(calls[0], connection, is_tried=True)
         elif calls:
             self._doom(calls[0], failures.encode(reasons.worker_crashed(self._label, text)))
         connection.in_flight.calls.clear()

@@ -516,12 +516,15 @@ class LocalActorLink(Target, ActorLink):
         """Deal with the calls in flight on a connection that is closed for good. The leader's thread."""
         calls = connection.in_flight.calls
         in_flight = [call for call in list(calls.values()) if call.state < FINISHED and call.connection is connection]
-        self._connection = None
+        if self._connection is connection:
+            self._connection = None
+        elif self._connection is not None:  # this is run a second time, and the link has gone on in between
+            return
         if self._down is None and self._restarting is None and not self._peers.is_final(connection.peer_id):
             # The worker lives: only the answers to the calls in flight are lost.
             for call in reversed(in_flight):
                 if call.retries and not call.canceled:
-                    call.return_to(self._queue_of(call), is_tried=True)
+                    call.return_to(self._queue_of(call), connection, is_tried=True)
                     self._links.keep(self)
                 else:
                     self._doom(call, failures.encode(reasons.connection_lost(why)))
@@ -529,7 +532,7 @@ class LocalActorLink(Target, ActorLink):
             in_flight = []
         self._cut_off.update(in_flight)
         for call in reversed(in_flight):
-            call.return_to(self._queue_of(call))
+            call.return_to(self._queue_of(call), connection)
         if in_flight:
             self._links.keep(self)
         calls.clear()  # last, so that no asynchronous exception loses them
@@ -607,16 +610,12 @@ class LocalActorLink(Target, ActorLink):
         """Return the state of an actor that is not there yet. Any thread."""
         return "" if self._connection is not None else "actor"
 
-    def retry(self, connection: Connection, call: PendingCall) -> None:
-        """Run a call again, since it has raised an error that is to be retried. The leader's thread."""
-        self._try_again(call)
-
     @in_turn
-    def _try_again(self, call: PendingCall) -> None:
+    def _try_again(self, connection: Connection, answer: object, call: PendingCall) -> None:
         # Another thread may have cancelled the call after its error was read. The worker ignores that `Cancel`.
         if not self._doom_if_canceled(call):
             # Before the calls that wait: one of them may wait for the result of this call, and holds up all behind it.
-            call.return_to(self._queue_of(call), is_tried=True)
+            call.return_to(self._queue_of(call), connection, answer, is_tried=True)
             self._links.keep(self)
         self._pump()
 

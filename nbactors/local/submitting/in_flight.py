@@ -23,6 +23,7 @@ class InFlight:
     Attributes:
         calls: The calls, by number.
         answering: The call whose answer the leader's thread handles now; None after the handling is complete.
+        retried: The answer because of which a call was last put back into its queue, see `Target.retry`.
         answered: The target of the calls whose answers the leader's thread has handled in the current batch.
         insisted: The monotonic time until which to signal the worker for a call, by the call's number; see `insist`.
         insisting: Whether a timer for the next signal is set.
@@ -31,11 +32,12 @@ class InFlight:
         pid: The worker's process number, 0 if it is unknown.
     """
 
-    __slots__ = ("answered", "answering", "calls", "functions", "insisted", "insisting", "on_close", "pid")
+    __slots__ = ("answered", "answering", "calls", "functions", "insisted", "insisting", "on_close", "pid", "retried")
 
     def __init__(self) -> None:
         self.calls: dict[int, PendingCall] = {}
         self.answering: PendingCall | None = None
+        self.retried: object = None
         self.answered: Submitting | None = None
         self.insisted: dict[int, float] = {}
         self.insisting = False

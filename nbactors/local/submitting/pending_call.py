@@ -186,18 +186,38 @@ class PendingCall(Sent):
         if self.state in _SEND:  # no call follows until the store, see `local.reactor`
             self.state = _SEND[self.state]
 
-    def return_to(self, queue: CallQueue[PendingCall], *, is_tried: bool = False, is_last: bool = False) -> None:
+    def return_to(
+        self,
+        queue: CallQueue[PendingCall],
+        connection: Connection,
+        answer: object = None,
+        *,
+        is_tried: bool = False,
+        is_last: bool = False,
+    ) -> None:
         """Put the call back into a queue, in one step, unless it is back already.
 
         Args:
             queue: The queue.
+            connection: The connection that it comes back from. A handler has perhaps sent it anew on another one.
+            answer: The answer because of which it is tried again; None if there is none. A handler has perhaps sent it
+                anew for this answer.
             is_tried: Whether this counts as one of its tries.
             is_last: Whether the call goes behind all others; else it goes before them.
         """
         self.sent()
         put = queue.calls.append if is_last else queue.calls.appendleft
+        in_flight = connection.in_flight
         # No call between this comparison and the stores: a handler may have seen the call sent anew, and answered.
-        if self.state in _RETURN and self.connection is not None:
+        if (
+            self.state in _RETURN
+            and self.connection is connection
+            and (answer is None or in_flight.retried is not answer)
+        ):
+            if answer is not None:
+                in_flight.retried = answer
+                if in_flight.answering is self:
+                    in_flight.answering = None
             if is_tried and self.retries > 0:
                 self.retries -= 1
             self.connection = None

@@ -35,7 +35,7 @@ class Replies:
         if call is None:
             return
         if call.stream is not None:
-            self._settle(connection, call, [Held(message.data)])
+            self._settle(connection, message, call, [Held(message.data)])
             return
         # A repeated handling finds a call that has dropped its target already.
         in_flight.answered = call.target or in_flight.answered
@@ -49,28 +49,30 @@ class Replies:
         """End a call that has returned any other result or has raised, or have its target try it again."""
         held = [self._values.receive(connection, value) for value in message.values]
         in_flight: InFlight = connection.in_flight
-        call = _take(in_flight, message.number)
+        call = _take_unless_retried(in_flight, message)
         if call is None:
             return
         if message.retriable and call.retries and not call.canceled:
-            self._run_again(connection, call)
+            self._run_again(connection, message, call)
         else:
-            self._settle(connection, call, held)
+            self._settle(connection, message, call, held)
 
-    def _settle(self, connection: Connection, call: PendingCall, held: list[Held]) -> None:
+    def _settle(
+        self, connection: Connection, message: messages.Reply | messages.Results, call: PendingCall, held: list[Held]
+    ) -> None:
         """End a call with its results, or have its target run it again if one of them was lost. See `lineage`."""
         in_flight: InFlight = connection.in_flight
         if call.stream is not None:
             if call.stream.loss and call.stream.missing:
                 if not _obstacle(call):
                     call.stream.loss = ""
-                    self._run_again(connection, call)
+                    self._run_again(connection, message, call)
                     return
                 # The generator was stopped to be run again, and is not: the stream must not look as if it were whole.
                 held = [_unreconstructable(call, call.stream.received + 1, call.stream.loss)]
             self._end_stream(call, held[0])
         elif _spread(call, held):
-            self._run_again(connection, call)
+            self._run_again(connection, message, call)
             return
         in_flight.answered = call.target or in_flight.answered
         if call.watcher is not None:
@@ -79,9 +81,11 @@ class Replies:
         in_flight.answering = None
 
     @staticmethod
-    def _run_again(connection: Connection, call: PendingCall) -> None:
-        connection.in_flight.answering = None
-        call.target.retry(connection, call)
+    def _run_again(connection: Connection, message: messages.Reply | messages.Results, call: PendingCall) -> None:
+        """Have the target run a call again, once for each answer."""
+        target = call.target
+        if target is not None:  # else a handler has interrupted this, and has waited for the last run
+            target.retry(connection, message, call)
 
     def on_yielded(self, connection: Connection, message: messages.Yielded) -> None:
         """Add a yielded value to the call's stream."""
@@ -130,6 +134,20 @@ class Replies:
 def _take(in_flight: InFlight, number: int) -> PendingCall | None:
     """Remove a call from the calls in flight. A repeated handling of the answer gets it again, see `answering`."""
     call: PendingCall | None = in_flight.calls.get(number)
+    if call is None:
+        call = in_flight.answering
+        return call if call is not None and call.number == number else None
+    in_flight.answering = call
+    in_flight.calls.pop(number, None)
+    return call
+
+
+def _take_unless_retried(in_flight: InFlight, message: messages.Results) -> PendingCall | None:
+    """Do what `_take` does, unless the call runs again because of this very answer, which does not end that run."""
+    number = message.number
+    call: PendingCall | None = in_flight.calls.get(number)
+    if in_flight.retried is message:  # no call comes between this comparison and the removal
+        return None
     if call is None:
         call = in_flight.answering
         return call if call is not None and call.number == number else None

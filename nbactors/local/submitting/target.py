@@ -65,6 +65,10 @@ class Target(ABC):
         """Send the calls that can be sent. A step."""
 
     @abstractmethod
+    def _try_again(self, connection: Connection, answer: object, call: PendingCall) -> None:
+        """Queue a call that is to be run again, and send what can be sent; see `retry`."""
+
+    @abstractmethod
     def _take_out(self, call: PendingCall) -> bool:
         """Remove a call from the calls that were not sent; return whether it was among them. A step."""
 
@@ -116,6 +120,17 @@ class Target(ABC):
     def pump(self) -> None:
         """Send the calls that can be sent. Any thread."""
         self._pump()
+
+    def retry(self, connection: Connection, answer: object, call: PendingCall) -> None:
+        """Run a call again, since it has raised an error that is to be retried, or a result was lost. Leader's thread.
+
+        Args:
+            connection: The connection to the worker that has answered.
+            answer: The answer. The call is run again once for it, however often it is handled.
+            call: The call.
+        """
+        connection.in_flight.answered = self
+        self._try_again(connection, answer, call)
 
     @in_turn
     def cancel(self, call: PendingCall, cancel: messages.Cancel) -> None:

@@ -518,10 +518,15 @@ class TaskQueue(Target):
             self._unregister(connection)
         # Sent first: if an exception came between forgetting the lease and returning it, the lease would be lost.
         tag = self._node.send_counted(messages.ReturnLease(lease.lease_id))
-        if self._leases.get(process_id) is lease:  # else a handler has waited, and the worker is lent once more
-            del self._leases[process_id]
+        self._forget(lease)
         if tag != self._node.tag:  # the node has crashed in between, and the next one was told of the lease
             self._node.send_now(messages.ReturnLease(lease.lease_id))
+
+    def _forget(self, lease: Lease) -> None:
+        leases, process_id = self._leases, lease.connection.peer_id
+        # One step, else a handler has waited, and the lease is gone already, or the worker is lent once more.
+        if process_id in leases and leases[process_id] is lease:
+            del leases[process_id]
 
     def _unregister(self, connection: Connection) -> None:
         self._tasks.unleased(connection.peer_id)
@@ -544,7 +549,7 @@ class TaskQueue(Target):
             number = numbers[-1]
             call = calls.get(number)
             if call is not None:
-                is_over = not self._requeue(call)
+                is_over = not self._requeue(call, connection)
                 # If it is on this connection still, a handler has waited here, and it was sent once more.
                 if is_over or call.connection is not connection:
                     calls.pop(number, None)
@@ -554,40 +559,41 @@ class TaskQueue(Target):
             self._return(lease, is_spent=True)
         self._pump()
 
-    def _requeue(self, call: PendingCall, *, is_tried: bool = False, is_last: bool = False) -> bool:
+    def _requeue(self, call: PendingCall, connection: Connection, *, is_tried: bool = False) -> bool:
         """Put a task back into the queue, see `return_to`; if it was cancelled meanwhile, fail it and return False."""
         if self._doom_if_canceled(call):
             return False
-        call.return_to(self._queue, is_tried=is_tried, is_last=is_last)
+        call.return_to(self._queue, connection, is_tried=is_tried)
         return True
 
-    def retry(self, connection: Connection, call: PendingCall) -> None:
-        """Try a task again that has raised a retriable exception. The leader's thread."""
-        self._try_again(call)
-        self.answered(connection)
-
     @in_turn
-    def _try_again(self, call: PendingCall) -> None:
+    def _try_again(self, connection: Connection, answer: object, call: PendingCall) -> None:
         # Another thread may have cancelled the task after its error was read. The worker ignores that `Cancel`.
-        self._requeue(call, is_tried=True, is_last=True)
+        if not self._doom_if_canceled(call):
+            call.return_to(self._queue, connection, answer, is_tried=True, is_last=True)
         self._pump()
 
     def _on_connection_closed(self, connection: Connection, why: str) -> None:
-        lease = self._leases.get(connection.peer_id)
-        if lease is not None:
+        """Requeue the tasks of a connection that is closed. Run again if a handler or exception has interrupted it."""
+        tasks, process_id = self._tasks, connection.peer_id
+        is_final = self._peers.is_final(process_id)
+        lease = self._leases.get(process_id)
+        if lease is not None and lease.connection is connection:
+            tasks.died(process_id, self, connection)  # first, so that no asynchronous exception loses the tasks
+            lease.is_returned = True
+            if not is_final:
+                self._node.send_now(messages.ReturnLease(lease.lease_id))
+            self._forget(lease)
+        if tasks.awaits_verdict(process_id, connection):
             # The node knows the cause, and tells it by LeaseLost. If it does not in time, `lost` is called without it.
-            tasks = self._tasks
-            tasks.died(connection.peer_id, self, connection)  # first, so that no asynchronous exception loses the tasks
-            self._leases.pop(connection.peer_id, None)
             node_lost = self._node.lost
             text = f"the connection to it was lost ({why})."
             if node_lost:
-                tasks.lost(connection.peer_id, node_lost)
-            elif self._peers.is_final(connection.peer_id):
-                self._reactor.call_later(VERDICT_S, lambda: tasks.lost(connection.peer_id, text))
+                tasks.lost(process_id, node_lost)
+            elif is_final:
+                self._reactor.call_later(VERDICT_S, lambda: tasks.lost(process_id, text))
             else:
-                self._node.send_now(messages.ReturnLease(lease.lease_id))
-                tasks.lost(connection.peer_id, text)
+                tasks.lost(process_id, text)
 
     @in_turn
     def lost(self, connection: Connection, text: str, kind: str = "crashed") -> None:
@@ -599,7 +605,7 @@ class TaskQueue(Target):
         calls = [call for call in in_flight if call.state < FINISHED and call.connection is connection]
         for call in reversed(calls):
             if call.retries or call.canceled:
-                self._requeue(call, is_tried=True)
+                self._requeue(call, connection, is_tried=True)
             else:
                 self._doom(call, failures.encode(reasons.worker_lost(self._label, text, kind)))
         connection.in_flight.calls.clear()  # last, so that no asynchronous exception loses them

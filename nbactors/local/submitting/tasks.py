@@ -270,6 +270,11 @@ class Tasks:
         self._leased.pop(process_id, None)
         self._dead[process_id] = (queue, connection)
 
+    def awaits_verdict(self, process_id: bytes, connection: Connection) -> bool:
+        """Return whether a worker is registered by `died`, for this connection, and `lost` was not called yet."""
+        dead = self._dead.get(process_id)
+        return dead is not None and dead[1] is connection
+
     def lost(self, process_id: bytes, text: str, kind: str = "crashed") -> None:
         """Fail or requeue the tasks of a worker that has died, see `LeaseLost`. The leader's thread."""
         dead = self._dead.get(process_id)

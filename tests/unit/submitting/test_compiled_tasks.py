@@ -329,7 +329,7 @@ def test_no_lack_of_memory_loses_a_waiting_task(
     for first in range(30):
         call = submit_task(session)._entry.call
         calls.pop(call.number)
-        call.return_to(queue)
+        call.return_to(queue, connection)
         before, sent = len(calls), 0
         testcapi.set_nomemory(first, first + 1)
         try:

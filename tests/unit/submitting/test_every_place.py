@@ -1,9 +1,7 @@
 """An exception, a handler or a finalizer that waits, comes at one place after the other of the runtime's own code.
 
 The same short story is told once for each place: a session makes calls, the node lends workers, and the workers answer.
-The places are those at which CPython handles signals and raises asynchronous exceptions: after a call, and at the entry
-of a function; for finalizers those where an object is made that the collector tracks. At the end each call must have
-its result, and nothing may be left over.
+At the end each call must have its result, and nothing may be left over. For the places see `places`.
 
 Every `STEP`th place is tried here, and ten of a story at least; `scripts/stress-anywhere` tries all.
 """
@@ -14,14 +12,15 @@ import gc
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 from members import Session, acting_as, settle, tied
+from places import Event, Injected
 from played_worker import PID, PlayedWorker
 
 from nbactors.definitions.metadata import FunctionMeta
@@ -31,7 +30,7 @@ from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.submitting import task_queue
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.wire import messages
-from nbactors.options import TaskOptions
+from nbactors.options import CallOptions, TaskOptions
 
 STEP = int(os.environ.get("NBACTORS_STRESS_STEP", "61"))
 CALLS = 6
@@ -42,73 +41,20 @@ rests in most of these."""
 TURNS = 12
 """How often each side gets its turn at the end: many times what a story without an event takes."""
 
-_ROOM = f"{os.sep}nbactors{os.sep}local{os.sep}"
 _OPTIONS = TaskOptions()
+_CALL_OPTIONS = CallOptions(max_task_retries=3)
+CRASH = "it was killed by SIGSEGV."
 
 
-class Injected(BaseException):
-    """Comes from outside."""
-
-
-class Event:
-    """Something that happens once, at the place with a number.
-
-    Args:
-        act: Does it.
-        in_finalizer: Whether the places are those where the collector may run.
-
-    Attributes:
-        count: How many places were met.
-        place: The place at which it was done; empty before.
-    """
-
-    def __init__(self, number: int, act: Callable[[], None], *, in_finalizer: bool = False) -> None:
-        self._number = number
-        self._act = act
-        self._in_finalizer = in_finalizer
-        self.count = 0
-        self.place = ""
-
-    @contextmanager
-    def may_come(self) -> Iterator[None]:
-        """Let it happen in this block, if it has not happened before."""
-        if self.place:
-            yield
-        elif self._in_finalizer:
-            # Coverage's trace function makes objects between all lines, where the collector never runs without it.
-            tracer = sys.gettrace()
-            sys.settrace(None)
-            gc.callbacks.append(self._on_collection)
-            gc.set_threshold(1)
-            gc.enable()
-            try:
-                yield
-            finally:
-                gc.disable()
-                gc.callbacks.remove(self._on_collection)
-                sys.settrace(tracer)
-        else:
-            sys.setprofile(self._on_call)
-            try:
-                yield
-            finally:
-                sys.setprofile(None)
-
-    def _on_call(self, frame: FrameType, event: str, argument: object) -> None:
-        if event != "c_call":
-            self._come(frame, event, getattr(argument, "__name__", ""))
-
-    def _on_collection(self, phase: str, info: object) -> None:
-        if phase == "stop":
-            self._come(sys._getframe(1), "collection", "")
-
-    def _come(self, frame: FrameType, event: str, function: str) -> None:
-        if self.place or _ROOM not in frame.f_code.co_filename or _is_of_worker(frame):
-            return
-        self.count += 1
-        if self.count == self._number:
-            self.place = f"{event} {frame.f_code.co_qualname}:{frame.f_lineno} {function}"
-            self._act()
+WHAT = [
+    "tasks",
+    "tasks that come back",
+    "tasks that are tried again",
+    "tasks whose worker ends",
+    "calls",
+    "calls that are tried again",
+    "calls whose worker ends",
+]
 
 
 def _is_of_worker(frame: FrameType | None) -> bool:
@@ -123,19 +69,29 @@ def _is_of_worker(frame: FrameType | None) -> bool:
 class Story:
     """A session without a thread, two workers that the test plays, and the node between them."""
 
-    def __init__(self, directory: Path, gives_back: bool = False) -> None:
+    def __init__(self, directory: Path, what: str) -> None:
         self.session = Session(directory, in_background=False)
         self.workers = [PlayedWorker(directory) for _ in range(2)]
-        self._gives_back = gives_back
+        self._gives_back = what == "tasks that come back"
+        self._raises = what.endswith("that are tried again")
+        self._ends = what.endswith("whose worker ends")
+        self._was_ended = False
+        self._has_raised: set[int] = set()
         self._given_back: set[int] = set()
         self._lease_ids = itertools.count(1)
         self.lent: dict[int, PlayedWorker] = {}
-        self._told = 0
+        self.links: list[LocalActorLink] = []
+        self.runs: Counter[int] = Counter()
+        """How often each call has run, by its number."""
+        self._to_be_told: list[Any] = []
 
     def play_node(self) -> None:
         """Lend workers, and take them back."""
         end = self.session.node_end
         arrived = end.arrived()
+        for lost in [lost for lost in self._to_be_told if lost.process_id in self.session.tasks._dead]:
+            end.tell(lost)  # not earlier: the session would look again when a timer is due
+            self._to_be_told.remove(lost)
         for message in arrived:
             if type(message) is messages.ReturnLease:
                 self.lent.pop(message.lease_id, None)
@@ -161,8 +117,32 @@ class Story:
                     worker.caller.send_now(messages.GivenBack(list(back)))
                 calls = [call for call in calls if call.number not in back]
             for call in calls:
-                worker.reply(call, call.number)
+                self.runs[call.number] += 1
+                if self._raises and call.number not in self._has_raised:
+                    self._has_raised.add(call.number)
+                    worker.raises(call, KeyError("again"), retriable=True)
+                else:
+                    worker.reply(call, call.number)
             settle(worker)
+
+    def end_worker(self) -> None:
+        """Have the first worker end before it has read all calls, and the node tell it."""
+        worker, end = self.workers[0], self.session.node_end
+        if not self._ends:
+            return
+        self._ends = False
+        self._was_ended = True
+        self.session.others.pop(worker.process_id)
+        for connection in worker.peers.incoming():
+            connection.close("the worker has died")
+        end.tell(messages.ProcessGone(worker.process_id, CRASH))
+        for link in self.links:
+            end.tell(messages.ActorDown(link.actor_id, "crashed", CRASH, "", "", PID))
+        for lease_id in [lease_id for lease_id, lent in self.lent.items() if lent is worker]:
+            del self.lent[lease_id]
+            self._to_be_told.append(messages.LeaseLost(lease_id, worker.process_id, CRASH))
+        worker.leave()
+        self.workers.remove(worker)
 
     def wait_in_handler(self) -> None:
         """Do what a handler does that waits, while all others get on."""
@@ -184,6 +164,8 @@ class Story:
 
         for _ in range(WAVES):
             refs += [do(submit) for _ in range(CALLS)]
+            if self.lent or self.links:
+                self.end_worker()
             for _ in range(3):
                 do(self.session.reactor.visit)
                 self.play_node()
@@ -199,6 +181,9 @@ class Story:
         tasks = self.session.tasks
         found = [f"call {ref._entry.number} has no result" for ref in refs if ref._entry.state <= PENDING]
         found += [f"{call.number} is in flight" for call in self.session.pending_calls()]
+        if not self._was_ended:
+            often = 1 + self._raises
+            found += [f"{number} ran {times} times" for number, times in self.runs.items() if times > often]
         if tasks.waiting or tasks.expected:
             found.append("a request for a worker is open")
         have = {process_id for queue in tasks._all_queues() for process_id in queue._leases}
@@ -209,16 +194,18 @@ class Story:
 
 def _tell(directory: Path, number: int, kind: str, what: str) -> tuple[Event, list[str]]:
     """Tell the story with the event at one place."""
-    story = Story(directory, gives_back=what == "tasks that come back")
+    story = Story(directory, what)
 
     def throw() -> None:
         raise Injected
 
-    event = Event(number, throw if kind == "exception" else story.wait_in_handler, in_finalizer=kind == "finalizer")
+    act = throw if kind == "exception" else story.wait_in_handler
+    event = Event(number, act, in_finalizer=kind == "finalizer", leaves_out=_is_of_worker)
     with tied(story.session, *story.workers), acting_as(story.session):
-        if what == "calls":
+        if what.startswith("calls"):
             link: LocalActorLink = story.workers[0].become_actor(story.session)
-            refs = story.tell(lambda: story.session.call(link, "method"), event)
+            story.links.append(link)
+            refs = story.tell(lambda: story.session.call(link, "method", options=_CALL_OPTIONS), event)
         else:
             work = FunctionMeta(lambda: None, "work", ANYTHING)
             refs = story.tell(lambda: story.session.tasks.submit(work, (), {}, _OPTIONS), event)
@@ -229,7 +216,7 @@ def _tell(directory: Path, number: int, kind: str, what: str) -> tuple[Event, li
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(1200 // STEP + 60)
 @pytest.mark.parametrize("kind", ["exception", "handler", "finalizer"])
-@pytest.mark.parametrize("what", ["tasks", "tasks that come back", "calls"])
+@pytest.mark.parametrize("what", WHAT)
 def test_nothing_is_lost_wherever_an_event_comes(
     what: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

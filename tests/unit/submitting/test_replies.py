@@ -15,6 +15,7 @@ from nbactors.local.submitting.pending_call import PendingCall
 from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
+from nbactors.options import CallOptions
 from nbactors.pickling import pickling
 
 
@@ -52,6 +53,33 @@ def test_an_answer_whose_handling_was_torn_is_handled_again(session: Session, wo
     assert session.get(ref) == 5
     handle()
     assert connection.in_flight.answering is None
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+def test_a_call_is_tried_again_once_for_an_answer_whose_handling_was_torn(
+    session: Session, worker: PlayedWorker, monkeypatch: pytest.MonkeyPatch, is_after: bool
+) -> None:
+    _, call, connection = sent(session, worker, options=CallOptions(max_task_retries=5, retry_exceptions=True))
+    settle(session, worker)
+    worker.take(messages.Call)
+    retry, torn = type(call.target).retry, Torn()
+
+    def torn_retry(self: Any, *args: Any) -> None:
+        if is_after:
+            retry(self, *args)
+        torn.ready(None)
+        retry(self, *args)
+
+    monkeypatch.setattr(type(call.target), "retry", torn_retry)
+    error = messages.Value(failures.encode(KeyError("again")), error=True)
+    answer = messages.Results(call.number, [error], True)
+    with pytest.raises(KeyboardInterrupt, match="torn"):
+        session.replies.on_results(connection, answer)
+    session.replies.on_results(connection, answer)
+    session.replies.on_results(connection, answer)
+    settle(session, worker)
+    assert call.retries == 4
+    assert worker.methods() == ["method"]
 
 
 def test_an_answer_to_no_call_is_ignored(session: Session, worker: PlayedWorker) -> None:

@@ -1009,7 +1009,7 @@ class TestRetriedExceptions:
         connection.in_flight.calls.clear()  # as between the answer and the step
         worker.die(session)
         tell(session, messages.ActorDown(link.actor_id, "killed", "kill() was called.", "Actor", "", PID))
-        link.retry(connection, call)
+        link.retry(connection, object(), call)
         with pytest.raises(exceptions.ActorDiedError, match="kill"):
             session.get(ref)
 
