@@ -46,6 +46,15 @@ class Sent:
     connection: Connection | None
 
 
+class Once(Sent):
+    """Has a message queued once, also where the code that sends it is run again. See `Connection.send`."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.connection = None
+
+
 class Connection(ConnectionBase):
     """One connection of this process.
 

@@ -6,6 +6,7 @@ import itertools
 import os
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ import msgspec
 from nbactors import exceptions
 from nbactors.exceptions import hints
 from nbactors.local import sockets
-from nbactors.local.connections.connection import Connection
+from nbactors.local.connections.connection import Connection, Once
 from nbactors.local.connections.stash import Stash
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.waiter import Waiter
@@ -82,6 +83,46 @@ class _Request(Waiter):
         self.connection: Any = None
 
 
+class _Greeting(Once):
+    """The Hello to the next node, on a socket that was found.
+
+    Attributes:
+        on: The connection with this socket, if it is the one to the next node.
+        ends_search: Whether there is no socket, and the search ends for that reason.
+        is_out: Whether nothing is left to do for it.
+    """
+
+    __slots__ = ("ends_search", "is_out", "on", "sock")
+
+    def __init__(self, sock: socket.socket | None) -> None:
+        super().__init__()
+        self.sock = sock
+        self.on: Connection | None = None
+        self.ends_search = False
+        self.is_out = False
+
+
+class _Handover:
+    """What the next node is told first. Each message is sent once, although `_return` may run again.
+
+    Attributes:
+        connection: The connection to the next node.
+        old: What was sent while there was no node.
+        fresh: What is sent while the declarations are made.
+        declared: The messages that the next node gets first: the declarations; None before they are made.
+        asked: Marks of the open requests that the next node gets again, by their numbers.
+    """
+
+    __slots__ = ("asked", "connection", "declared", "fresh", "old")
+
+    def __init__(self, connection: Connection, old: Stash) -> None:
+        self.connection = connection
+        self.old = old
+        self.fresh = Stash(connection.tag)
+        self.declared: list[tuple[Any, Sequence[int], Once]] | None = None
+        self.asked: dict[int, Once] = {}
+
+
 class NodeLink:
     """The control connection. `use` has to be called before any other method.
 
@@ -115,7 +156,11 @@ class NodeLink:
         self._crashes = 0
         """The nodes that have crashed before they greeted, since this process is away."""
         self._next: Connection | None = None
-        """The connection to the next node, which has not greeted yet."""
+        """The connection to the next node, until the return to that node is complete."""
+        self._search_due: object = None
+        """Identifies the search that has to begin; None if there is none."""
+        self._handover: _Handover | None = None
+        """What the return to the next node has done so far; None if there is none."""
         self._is_of_last = False
         """Whether that connection is to the process of the last node."""
 
@@ -264,35 +309,40 @@ class NodeLink:
             self._on_message(message)
 
     def _greeted(self, connection: Connection, welcome: messages.Welcome) -> None:
-        last, self.welcome = self.welcome, welcome
-        connection.tag = welcome.node_id[:TAG_SIZE]
-        if connection is self._next:
+        """Handle the Welcome, more than once where that is interrupted: the return is complete when `_next` is None."""
+        last = self.welcome
+        if connection is not self._next:
+            self.welcome = welcome
+            connection.tag = welcome.node_id[:TAG_SIZE]
+        elif last is not None and last is not welcome and last.node_id == welcome.node_id:
+            # The node lives, and has ended the connection: by its records this process is gone.
+            self._stay_without("it has closed the connection")
             self._next = None
-            if last is not None and last.node_id == welcome.node_id:
-                # The node lives, and has ended the connection: by its records this process is gone.
-                self._stay_without("it has closed the connection")
-                connection.close(self.lost)
-            else:
-                self._return(connection)
+            connection.close(self.lost)
+        else:
+            self.welcome = welcome
+            connection.tag = welcome.node_id[:TAG_SIZE]
+            self._return(connection)
 
     def _closed(self, connection: Connection, why: str) -> None:
+        returning = None if self.lost else self.returning
         if connection is self._next:
-            self._next = None
             # A node that has just been killed accepts connections until its process is gone. That is no node that has
             # come and crashed: patience would begin anew, and what needs a node fail twice as late.
-            if not self._is_of_last:
-                self._crashes += 1
-            if not self.lost and self.returning is not None:
-                self.returning.search(self.welcome, self._found)
+            crashes = self._crashes if self._is_of_last else self._crashes + 1
+            if returning is not None:
+                self._search(None, why, connection, crashes)
                 return
         elif connection is not self._connection:
             return
-        elif not self.lost and self.returning is not None:
-            self._go_away(why)
+        elif returning is not None:
+            self._search(Stash(self.tag), why, connection, 0)
             return
         if not self.lost:
             self.lost = _ended(why)
         self._give_up()
+        if connection is self._next:  # last: this is run again if an exception aborts it
+            self._next = None
 
     def _give_up(self) -> None:
         """Fail what needs a node. The leader's thread."""
@@ -302,14 +352,40 @@ class NodeLink:
 
     # ---------------------------------------------------------------------------------------------------- returning
 
-    def _go_away(self, why: str) -> None:
-        """Search for the next node, since the node has crashed. The leader's thread."""
-        assert self.returning is not None, "checked by the caller"
-        self.is_away = True
-        self._connection = stash = Stash(self.tag)
-        self._crashes = 0
-        self._be_patient(stash, why)
-        self.returning.search(self.welcome, self._found)
+    def _search(self, stash: Stash | None, why: str, closed: Connection, crashes: int) -> None:
+        """Search for the next node, since the node has crashed. The leader's thread.
+
+        Args:
+            stash: Takes the place of the connection; None if this process was away already.
+            why: How the connection has ended.
+            closed: The connection that has ended, to the node or to the next node.
+            crashes: The new value of `_crashes`.
+        """
+        due = object()
+        begin = partial(self._begin_search, due, stash, why)
+        trash = self._reactor.trash
+        # The stores and the call are one step. The leader begins the search once more before its next poll, in case
+        # that an exception aborts it here, or a handler interrupts it and waits for the next node.
+        if stash is not None:
+            if self._connection is not closed:  # a handler has interrupted this, and has come here first
+                return
+            self.is_away = True
+            self._connection = stash
+        elif self._next is not closed:
+            return
+        self._next = None
+        self._crashes = crashes
+        self._search_due = due
+        trash.append(begin)
+        begin()
+
+    def _begin_search(self, due: object, stash: Stash | None, why: str) -> None:
+        returning = self.returning
+        if self._search_due is due and returning is not None:
+            if stash is not None:
+                self._be_patient(stash, why)
+            returning.search(self.welcome, self._found)
+            self._search_due = None
 
     def _stay_without(self, why: str) -> None:
         """End the search, since there is no next node for this process. The leader's thread."""
@@ -351,54 +427,103 @@ class NodeLink:
 
     def _found(self, sock: socket.socket | None) -> None:
         """Greet the next node. Any thread."""
-        self._reactor.discard(lambda: self._greet(sock))
+        greet = partial(self._greet, _Greeting(sock))
+        # A handler that interrupts the first, and waits for the node, runs the second.
+        self._reactor.discard(greet)
+        self._reactor.discard(greet)
 
-    def _greet(self, sock: socket.socket | None) -> None:
-        if sock is None:
-            self._stay_without("it was stopped")
+    def _greet(self, greeting: _Greeting) -> None:
+        """Use a socket that was found, unless it comes too late. Run more than once."""
+        sock = greeting.sock
+        if greeting.is_out:
             return
-        if not self.is_away or self._next is not None or self._reactor.closed:
+        if sock is None:
+            if self.is_away or greeting.ends_search:
+                greeting.ends_search = True
+                self._stay_without("it was stopped")
+            greeting.is_out = True
+            return
+        if greeting.on is None:
+            if not self.is_away or self._next is not None or self._reactor.closed:
+                sock.close()
+                return
+            is_of_last = self._is_last(sock)
+            try:
+                made = Connection(self._reactor, sock, control_codec(), self._receive, self._closed)
+            except OSError:  # a handler has interrupted this, and has used the socket, which is closed again
+                return
+            if self._next is None and greeting.on is None:  # one step with the stores
+                self._next = greeting.on = made
+                self._is_of_last = is_of_last
+        connection = greeting.on
+        if connection is None:  # another one was found meanwhile
             sock.close()
             return
-        try:
-            pid = sockets.peer_pid(sock)
-        except OSError:  # it has gone again
-            pid = 0
-        self._is_of_last = self.welcome is not None and pid == self.welcome.pid
-        self._next = connection = Connection(self._reactor, sock, control_codec(), self._receive, self._closed)
+        if connection is not self._next:  # it has greeted already
+            return
         try:
             connection.start()
         except AttributeError:  # this process leaves, and another thread has closed the connection
             return
         if self.returning is None:  # it leaves just now, and has not seen the connection
             connection.close("this process leaves")
-        connection.send_now(msgspec.structs.replace(self._hello, returns=True))
+        connection.send_now(msgspec.structs.replace(self._hello, returns=True), sent=greeting)
+        greeting.is_out = True
+
+    def _is_last(self, sock: socket.socket) -> bool:
+        """Return whether the process at the other end of a socket is that of the last node."""
+        try:
+            pid = sockets.peer_pid(sock)
+        except OSError:  # it has gone again
+            pid = 0
+        return self.welcome is not None and pid == self.welcome.pid
 
     def _return(self, connection: Connection) -> None:
         """Declare what the last node knew, and go on with the next node. The leader's thread.
 
         From the moment when the fresh stash is there, messages go to the next node. They come after the declarations,
         and what they say may be declared already: the node takes that for no mistake.
+
+        Run again where an exception aborts it, or where a handler interrupts it and waits: then it goes on.
         """
-        assert self.returning is not None, "the process was away"
-        assert isinstance(self._connection, Stash), "the process was away"
-        old, fresh = self._connection, Stash(connection.tag)
-        self._connection = fresh
-        for message, fds in self.returning.declare():
-            connection.send(message, fds)
-        self._connection = connection
-        for message in old.of_kinds(_LATE):
-            if not getattr(message, "rid", 0):  # a request is sent below, if its answer is still wanted
-                connection.send(message)
-        fresh.hand_to(connection)
-        self.is_away = False
-        if not self.refused:
-            self.lost = ""
-        for request in list(self._waiting.values()):
-            if request.message is not None and request.connection not in (connection, fresh):
-                request.connection = connection
-                connection.send(request.message)
+        known = self._handover
+        if known is None or known.connection is not connection:
+            old = self._connection
+            if not isinstance(old, Stash):  # a handler has interrupted this, and has done all of it
+                return
+            made = _Handover(connection, old)
+            if self._handover is known and self._next is connection:  # one step with the stores
+                self._handover = made
+                self._connection = made.fresh
+        handover = self._handover
+        if handover is None or handover.connection is not connection:  # a handler has done all that
+            return
+        if handover.declared is None:
+            assert self.returning is not None, "the process was away"
+            declared = [(message, fds, Once()) for message, fds in self.returning.declare()]
+            # A request is sent below, if its answer is still wanted.
+            late = [message for message in handover.old.of_kinds(_LATE) if not getattr(message, "rid", 0)]
+            declared += [(message, (), Once()) for message in late]
+            if handover.declared is None:
+                handover.declared = declared
+        for message, fds, once in handover.declared:
+            connection.send(message, fds, once)
+        if self._next is connection:
+            self._connection = connection
+        handover.fresh.hand_to(connection)
+        if self._next is connection:
+            self.is_away = False
+            if not self.refused:
+                self.lost = ""
+        for rid, request in list(self._waiting.items()):
+            is_open = request.message is not None and request.answer is None
+            if is_open and request.connection not in (connection, handover.fresh):
+                connection.send(request.message, sent=handover.asked.setdefault(rid, Once()))
+                if self._connection is connection:
+                    request.connection = connection
         connection.flush()
+        if self._next is connection:
+            self._next = self._handover = None
 
     @property
     def unsent(self) -> bool:

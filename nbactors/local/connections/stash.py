@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from nbactors.local.connections.connection import Once
 from nbactors.local.connections.outbox import Parcel
 
 if TYPE_CHECKING:
@@ -23,30 +24,33 @@ class Stash:
 
     def __init__(self, tag: bytes) -> None:
         self.tag = tag
-        self._kept: deque[Parcel] = deque()
+        self._kept: deque[tuple[Parcel, Once]] = deque()
         self._successor: Connection | None = None
 
     def send(self, message: Any, fds: Sequence[int] = ()) -> None:
         """Keep a message, with duplicates of its descriptors."""
-        self._kept.append(Parcel(message, fds, owns=True))
+        self._kept.append((Parcel(message, fds, owns=True), Once()))
         if self._successor is not None:  # this thread had looked up the stash before the connection replaced it
             self.hand_to(self._successor)
 
     send_now = send
 
     def hand_to(self, connection: Connection) -> None:
-        """Send what was kept, and what will still be kept, on a connection."""
+        """Send what was kept, and what will still be kept, on a connection. Run again if an exception aborts it."""
         self._successor = connection
-        while self._kept:
-            try:
-                parcel = self._kept.popleft()
-            except IndexError:  # another thread has sent the last one
+        kept = self._kept
+        while True:
+            if not kept:
                 break
-            connection.send(parcel.message, parcel.fds)
+            first = kept[0]
+            parcel, once = first
+            connection.send(parcel.message, parcel.fds, once)
+            if kept and kept[0] is first:  # else another thread or a handler has taken it out
+                kept.popleft()
 
     def of_kinds(self, kinds: frozenset[type]) -> list[Any]:
         """Return the messages of some kinds."""
-        return [parcel.message for parcel in list(self._kept) if type(parcel.message) in kinds]
+        return [parcel.message for parcel, _ in list(self._kept) if type(parcel.message) in kinds]
 
     def close(self, why: str) -> None:
         """Drop everything."""

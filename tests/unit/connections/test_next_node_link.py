@@ -347,7 +347,7 @@ def test_a_stash_sends_what_it_gets_after_its_successor_is_there() -> None:
     class Successor:
         sent: list[Any] = []
 
-        def send(self, message: Any, fds: Any = ()) -> None:
+        def send(self, message: Any, fds: Any, sent: Any) -> None:
             self.sent.append(message)
 
     stash = Stash(b"")
