@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from nbactors import engine as engines
 from nbactors.actor import ActorClass, ActorHandle, ActorProxy
 from nbactors.definitions.by_value import MODULES
+from nbactors.definitions.whole_import import import_whole
 from nbactors.engine.unready_list import UnreadyList
 from nbactors.exceptions import RaySystemError
 from nbactors.object_ref import ObjectRef
@@ -497,6 +498,7 @@ def register_pickle_by_value(module: types.ModuleType) -> None:
     Raises:
         TypeError: `module` is not a module.
     """
+    import_whole("cloudpickle")
     import cloudpickle  # noqa: PLC0415 - half of the package's import time, and few programs need it
 
     _check_module(module)
@@ -511,6 +513,7 @@ def unregister_pickle_by_value(module: types.ModuleType) -> None:
         TypeError: `module` is not a module.
         ValueError: The module was not registered.
     """
+    import_whole("cloudpickle")
     import cloudpickle  # noqa: PLC0415 - half of the package's import time, and few programs need it
 
     _check_module(module)

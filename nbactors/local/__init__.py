@@ -1,5 +1,5 @@
 """The embedded engine."""
 
-from nbactors.local.whole_import import import_whole
+from nbactors.definitions.whole_import import import_whole
 
 import_whole("msgspec")

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from nbactors.definitions.by_value import MODULES
 from nbactors.definitions.importable import ByName, address_of
+from nbactors.definitions.whole_import import import_whole
 from nbactors.frontend.user_code import lets_through
 from nbactors.pickling import reducers
 from nbactors.pickling.long_parts import Sink
@@ -156,6 +157,7 @@ def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool], file: 
     try:
         _cloud_stream(value, keep, file)
     except Exception as error:
+        import_whole("nbactors.definitions.diagnosis")
         from nbactors.definitions.diagnosis import refusal  # noqa: PLC0415 - only for errors
 
         raise refusal(value, error, error_of) from error
@@ -163,6 +165,7 @@ def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool], file: 
 
 @lets_through
 def _cloud_stream(value: Any, keep: Callable[[pickle.PickleBuffer], bool], file: Any, is_code: bool = False) -> None:
+    import_whole("nbactors.definitions.cloud")
     from nbactors.definitions.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
 
     Pickler(

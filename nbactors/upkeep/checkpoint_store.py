@@ -17,6 +17,7 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from nbactors.definitions.whole_import import import_whole
 from nbactors.upkeep import state_directory
 
 if TYPE_CHECKING:
@@ -195,6 +196,7 @@ def _header(file: BufferedReader, path: Path) -> dict[str, Any]:
 
 
 def _dumps(state: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
+    import_whole("nbactors.definitions.cloud")
     from nbactors.definitions.cloud import Pickler  # noqa: PLC0415 - takes half of the package's import time
 
     stream = io.BytesIO()

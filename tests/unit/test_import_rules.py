@@ -110,7 +110,8 @@ local.submitting          : pickling local.task_events local.objects local.conne
 local.task_events         : byte_sizes local.reactor local.membership local.wire frontend limits views
 local.objects             : pickling local.connections local.store local.reactor local.cgroups local.current
                             local.membership
-                            local.wire engine exceptions frontend object_ref object_ref_generator speedups views
+                            local.wire definitions engine exceptions frontend object_ref object_ref_generator
+                            speedups views
 local.connections         : local.reactor local.membership local.sockets local.wire exceptions speedups version
                                                                                                               + msgspec
 local.environment         : pickling local.installation local.packages local.wire runtime_env
@@ -139,8 +140,7 @@ local.access              : local.membership local.sockets local.wire exceptions
                                                                                                     + msgspec psutil
 local.sockets             : local.wire
 local.wire                : pickling exceptions frontend limits                                       + msgspec
-local                     : local.whole_import
-local.whole_import        :
+local                     : definitions
 """
 
 # Imports that the table forbids, each with the reason for it.

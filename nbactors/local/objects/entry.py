@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from nbactors.definitions.whole_import import import_whole
 from nbactors.exceptions import out_of_band
 from nbactors.local import current
 from nbactors.local.objects.object_life import ASK, ERROR, LOSS, PENDING, READY, TABLE, VALUE
@@ -239,12 +240,14 @@ class Entry:
 
     def future(self) -> concurrent.futures.Future[Any]:
         """See `ObjectRef.future`."""
+        import_whole("nbactors.local.objects.futures")
         from nbactors.local.objects import futures  # noqa: PLC0415 - as above
 
         return futures.thread_future(self)
 
     def call_when_done(self, callback: Callable[[], None], context: Any) -> Any:
         """See `ObjectRef.add_done_callback`."""
+        import_whole("nbactors.local.objects.futures")
         from nbactors.local.objects import futures  # noqa: PLC0415 - as above
 
         return futures.call_when_done(self, callback, context)
