@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import selectors
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 
 from nbactors import exceptions
 from nbactors.local.connections.connection import Connection, receiver_of, unpack
-from nbactors.local.connections.intake import CUT_OFF, MISSING, Mark, close_fds, with_fds
+from nbactors.local.connections.intake import CUT_OFF, MISSING, Mark, close_chunks, close_fds, with_fds
 from nbactors.local.connections.outbox import MAX_FDS, Outbox, Part, Rest, parts
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire import failures, messages
@@ -389,8 +388,9 @@ class PeerConnection(Connection):
 
     def set_out(self) -> None:
         """Receive on the socket that was taken, and send what is due. Repeated if an exception has aborted it."""
-        self.start()
-        self.flush()
+        if self.sock is not None:
+            self.start()
+            self.flush()
 
     def _take(self, sock: socket.socket, due: Any, *, resuming: bool) -> bool:
         """Take a socket and what it begins with, in one step, unless there is a socket already."""
@@ -412,24 +412,59 @@ class PeerConnection(Connection):
         self.flush()
 
     def _resume(self, received: int) -> None:
+        """Send all kept frames that the other side has not received, once. Run again as `adopt` is."""
+        if not self._broken:
+            return
         if not self._forgotten <= received <= self._forgotten + len(self._kept):
             self.close("the other side has given this connection up")
             return
         self._forget(received)
-        self._due = _Resume(False)
+        due = _Resume(False)
+        if self._broken:  # one step with the store: else a handler has sent them
+            self._due = due
         self.flush()
 
     def adopt(self, other: PeerConnection, received: int) -> None:
-        """Take over the new socket of `other`, whose side has received `received` frames. The leader's thread."""
-        sock, other.sock = other.sock, None
-        other.closed = True
-        self._reactor.unregister(sock.fileno())
-        self._leave_socket()
-        self._use(sock)
-        self._forget(received)
-        self._due = _Resume(True)
-        self._reactor.register(sock.fileno(), selectors.EVENT_READ, self._on_ready)
-        self.flush()
+        """Take over the new socket of `other`, whose side has received `received` frames. The leader's thread.
+
+        Run again where an exception aborts it, or where a handler interrupts it and waits.
+        """
+        sock, old = other.sock, self.sock
+        if sock is not None:
+            self._reactor.unregister(sock.fileno())
+            self._forget(received)
+            self._replace(old, sock, other)
+        self.set_out()
+
+    def _replace(self, old: Any, sock: Any, other: PeerConnection) -> None:
+        """Have the socket of `other` in place of the old one, and drop what was not decoded; see `_leave_socket`."""
+        receiver, fd, due, trash = receiver_of(sock), sock.fileno(), _Resume(True), self._reactor.trash
+        chunks: deque[Any] = deque()
+        fds: deque[int] = deque()
+        try:
+            if other.sock is sock and self.sock is old:
+                # One step to the call, which has the leader set out in case that this is interrupted from now on.
+                other.sock = None
+                other.closed = True
+                self._broken = True
+                self._part = None
+                self._tail = NOTHING
+                self._resuming = False
+                chunks, self._chunks = self._chunks, chunks
+                fds, self._fds = self._fds, fds
+                self._receiver = receiver
+                self._fd = fd
+                self.sock = sock
+                self._due = due
+                trash.append(self.set_out)
+                if old is not None:
+                    self._close_socket(old)
+        except BaseException:  # from outside: nothing else refers to the old socket, which would still be watched
+            if old is not None and self.sock is sock:
+                trash.append(partial(self._close_socket, old))
+            raise
+        close_chunks(chunks)
+        close_fds(fds)
 
     def _limit(self, frames: list[tuple[bytes, Sequence[int]]]) -> None:
         """Replace the oldest kept answers by errors if too many bytes are kept. The sender's thread."""
