@@ -15,6 +15,7 @@ import pytest
 
 import nbactors
 from nbactors.testing import eventually
+from nbactors.util.state import list_actors
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -199,6 +200,8 @@ def test_an_actor_that_restarts_queues_for_its_resources_again() -> None:
     actor = nbactors.remote(max_restarts=2, num_cpus=2, name="held")(Held).remote()
     assert nbactors.get(actor.increment.remote()) == 1
     other = nbactors.remote(num_cpus=2)(Held).remote()
+    # The crash is no message of this process: the node may hear of it before it hears of the other actor.
+    eventually(lambda: other._ray_actor_id.hex() in [row.actor_id for row in list_actors(limit=1000)])
     waiting = actor.increment.options(max_task_retries=1)
     with pytest.raises(nbactors.exceptions.ActorUnavailableError, match="was restarted"):
         nbactors.get(actor.crash.remote(), timeout=10)
