@@ -105,6 +105,8 @@ class BriskSelector(SelectorBase, selectors.DefaultSelector):
         poller: Any = getattr(self, "_selector", None)
         if not hasattr(poller, "fileno"):  # `poll` and `select` are the process's own
             return
+        # First, because a child does not inherit a kqueue: a later close might hit the new one, under the same number.
+        poller.close()
         self._selector: Any = type(poller)()
         self._find_poller()
         keys: dict[int, selectors.SelectorKey] = self._fd_to_key  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import select
@@ -348,3 +349,30 @@ def test_a_child_that_renews_its_selector_polls_by_one_of_its_own(
         assert not selector.look(0)
         pipe.write()
         assert [key.data for key, _ in selector.look(NEVER_S)] == ["data"], "the child has unregistered its own only"
+
+
+class NotInherited:
+    """Like a kqueue of Python 3.10 or 3.11: forked children have its object, but not its descriptor."""
+
+    def __init__(self) -> None:
+        self._number = os.open(os.devnull, os.O_RDONLY)
+
+    def fileno(self) -> int:
+        return self._number
+
+    def close(self) -> None:
+        number, self._number = self._number, -1
+        if number >= 0:
+            with contextlib.suppress(OSError):
+                os.close(number)
+
+    __del__ = close
+
+
+def test_a_selector_that_is_renewed_stays_open_though_its_number_was_free() -> None:
+    with BriskSelector() as selector:
+        selector._selector.close()
+        selector._selector = NotInherited()
+        os.close(selector._selector.fileno())  # as a fork does in the child
+        selector.renew()
+        assert os.fstat(selector._selector.fileno()), "the end of the former object has not closed it"
