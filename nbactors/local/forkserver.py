@@ -229,6 +229,7 @@ class Forkserver:
     def _settle(self) -> None:
         """Have all that is here now shared by later workers: the garbage collector of a worker writes to none of it."""
         self._program.before_forks()
+        _flush_streams()  # what imported modules have printed goes to the log, and is not left to each child
         gc.collect()
         gc.freeze()
 
@@ -348,7 +349,7 @@ def _flush_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):
+        except Exception:  # noqa: BLE001 - it is closed, or user code has put anything in its place
             pass
 
 

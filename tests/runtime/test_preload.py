@@ -25,6 +25,8 @@ SHARED = "shared_in_a_test"
 MODULES = {
     SHARED: "import os\nPID = os.getpid()",
     "other_in_a_test": "import os\nPID = os.getpid()",
+    "printing_in_a_test": "import sys\nSTREAM = sys.stdout\nprint('once for all')",
+    "replacing_in_a_test": "import os, sys\nPID = os.getpid()\nsys.stdout, sys.stderr = None, object()",
     "broken_in_a_test": "raise ValueError('no licence')",
     "leaving_in_a_test": "raise SystemExit(3)",
     "threaded_in_a_test": """
@@ -96,6 +98,34 @@ def test_a_worker_with_a_runtime_env_imports_by_itself() -> None:
     assert importer(SHARED) == "the forkserver"
     read = ray.remote(lambda: (os.getpid() == __import__(SHARED).PID, os.environ["A_VARIABLE"]))
     assert ray.get(read.options(runtime_env=env).remote()) == (True, "1")
+
+
+def test_what_a_module_prints_is_in_the_log_of_the_forkserver_and_in_no_worker(
+    own_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    ray.init(num_cpus=2, preload=["printing_in_a_test"])
+
+    @ray.remote
+    def left_to_write() -> bytes:
+        """Return what the worker still has to write of what the module has printed."""
+        stream, kept, (reader, writer) = __import__("printing_in_a_test").STREAM, os.dup(1), os.pipe()
+        os.dup2(writer, 1)
+        stream.flush()
+        os.dup2(kept, 1)
+        for descriptor in (kept, writer):
+            os.close(descriptor)
+        with open(reader, "rb") as file:
+            return file.read()
+
+    assert ray.get(left_to_write.remote()) == b""
+    (log,) = own_directory.rglob("forkserver-*.log")
+    assert log.read_text().endswith("importing printing_in_a_test\nonce for all\n")
+
+
+def test_a_module_may_put_anything_in_the_place_of_the_streams() -> None:
+    ray.init(num_cpus=2, preload=["replacing_in_a_test"])
+    assert importer("replacing_in_a_test") == "the forkserver"
 
 
 @pytest.mark.parametrize(
