@@ -273,7 +273,12 @@ class Forkserver:
 
     def _live_as_spare(self, process_id: bytes, sock: socket.socket) -> NoReturn:
         """Begin as a worker, in the child, and wait for its order."""
-        self._live(process_id, self._directory, lambda: spare.receive(sock, self._codec))
+
+        def ordered() -> _Ordered:
+            self._begin(process_id, self._directory)
+            return spare.receive(sock, self._codec)
+
+        self._live(ordered)
 
     def _own_descriptors(self) -> list[int]:
         """Return the descriptors that a child must not have. To close their Python objects would touch more memory."""
@@ -286,9 +291,18 @@ class Forkserver:
 
     def _become_worker(self, order: messages.Fork, pipes: list[int]) -> NoReturn:
         """Continue as a worker, in the child."""
-        self._live(order.process_id, order.directory, lambda: (order, pipes))
 
-    def _live(self, process_id: bytes, directory: bytes, ordered: Callable[[], _Ordered]) -> NoReturn:
+        def ordered() -> _Ordered:
+            os.dup2(pipes[1], 2)  # there the actor's creator reads why the worker cannot begin
+            self._begin(order.process_id, order.directory)
+            return order, pipes
+
+        self._live(ordered)
+
+    def _begin(self, process_id: bytes, directory: bytes) -> None:
+        self._worker.begin(process_id, os_bytes.decode(directory))
+
+    def _live(self, ordered: Callable[[], _Ordered]) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -296,7 +310,6 @@ class Forkserver:
             os.setsid()
             for descriptor in self._own_descriptors():
                 os.close(descriptor)
-            self._worker.begin(process_id, os_bytes.decode(directory))
             order, (out, err, out_reader, err_reader) = ordered()
             for descriptor, stream in ((out, 1), (err, 2)):
                 os.dup2(descriptor, stream)

@@ -42,6 +42,8 @@ STAND_IN = textwrap.dedent("""
             self.made_by = os.getpid()
         def begin(self, process_id, directory):
             self.process_id, self.directory = process_id.hex(), directory
+            if directory == "no worker":
+                raise OSError("no descriptor is left")
             if directory == "no spare" and int(self.process_id, 16) > 1 and not os.path.exists(self.process_id):
                 open(self.process_id, "w").close()
                 raise OSError("no descriptor is left")
@@ -289,6 +291,14 @@ def test_a_removed_working_directory_is_noted_and_ends_nothing(tmp_path: Path) -
     server.sock.close()
     _, notes = server.process.communicate(timeout=5)
     assert "cannot be entered (No such file or directory)" in notes
+
+
+def test_a_worker_that_cannot_begin_says_why_on_its_own_stderr(server: ForkServer) -> None:
+    out, err = server.fork(1, "no worker")
+    forked, exited = server.next(), server.next()
+    assert exited == messages.Exited(forked.process_id, forked.pid, 1)
+    with out, err:
+        assert "OSError: no descriptor is left" in err.read(), "the node tells it to the actor's creator"
 
 
 class TestSpares:
