@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from node_scenario import Scenario
 
 from nbactors.local.node.rules import events, state
@@ -25,6 +26,45 @@ class TestLeaving:
         node.command_line().send(messages.KillActor(1, actor_id, True))
         node.end_worker(worker, -9)
         node.pass_time(1.1)
+        assert node.take(events.Leave)
+
+    def test_the_idle_workers_of_a_detached_actor_end_with_it(self, node: Scenario) -> None:
+        session = node.session()
+        _, worker = session.create_alive(detached=True)
+        session.leave()
+        worker.request_lease()
+        task_worker = node.start_worker()
+        worker.send(messages.ReturnLease(worker.one(messages.LeaseGranted).lease_id))
+        node.pass_time(100)
+        assert node.killed() == [], "the actor may need it for its next task"
+        node.end_worker(worker, -9)
+        assert node.killed() == [task_worker.process_id]
+        node.end_worker(task_worker, -9)
+        node.pass_time(1.1)
+        assert node.take(events.Leave)
+
+    @pytest.mark.parametrize("had_worker", [False, True])
+    def test_a_detached_actor_that_ends_while_it_waits_does_not_keep_the_node(
+        self, node: Scenario, had_worker: bool
+    ) -> None:
+        session, other = node.session(), node.session()
+        if had_worker:
+            actor_id, worker = session.create_alive(resources={"CPU": 2.0}, detached=True, max_restarts=1)
+            session.create(resources={"CPU": 2.0})
+            node.end_worker(worker, -9)
+        else:
+            session.create(resources={"CPU": 2.0})
+            actor_id = session.create(resources={"CPU": 2.0}, detached=True)
+        blocker = node.start_worker()
+        session.leave()
+        node.end_worker(blocker, -9)
+        other.send(messages.KillActor(1, actor_id, True))
+        for order in node.take(events.Spawn):
+            node.happen(events.Forked(order.order.process_id, 9))
+            node.happen(events.Exited(order.order.process_id, -9))
+            node.happen(events.OutputEnded(order.order.process_id, ""))
+        other.leave()
+        node.pass_time(100)
         assert node.take(events.Leave)
 
     def test_connections_without_a_hello_do_not_keep_the_node(self, node: Scenario) -> None:

@@ -78,7 +78,7 @@ class NodeState:
             on_ready=self._worker_ready,
             on_lost=self._worker_lost,
             on_reported=self._worker_reported,
-            on_removed=lambda worker: self._sessions.settle(worker.home),
+            on_removed=lambda worker: self._settle(worker.home),
         )
         self._tracing = tracing = Tracing(context)
         self._groups = Groups(context, self._queue_up, self._group_removed)
@@ -443,11 +443,17 @@ class NodeState:
         self._leases.end_idle(session)
         self._groups.end_of(session)
 
+    def _settle(self, session: Session) -> None:
+        """End what the last detached actor of a closed session has left, and forget the session if that is all."""
+        if not session.is_open and not session.detached:
+            self._leases.end_idle(session)
+        self._sessions.settle(session)
+
     def _group_removed(self, group: Group) -> None:
         self._waiting.pop(group.creation.group_id, None)
         self._actors.end_group(group)
         self._leases.end_group(group, self._context.workers())
-        self._sessions.settle(group.home)
+        self._settle(group.home)
 
     # ------------------------------------------------------------------------------------------------------ workers
 
@@ -476,7 +482,7 @@ class NodeState:
             self._actors.reported(worker, worker.actor)
         else:
             self._leases.reported(worker)
-        self._sessions.settle(worker.home)
+        self._settle(worker.home)
 
     # ---------------------------------------------------------------------------------------------------- resources
 
