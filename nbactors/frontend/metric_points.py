@@ -122,14 +122,13 @@ class Points:
 
     def forget(self) -> None:
         """In a forked child: forget what the parent has recorded, which the parent reports."""
-        if self._changed or self._recorded:
-            for point in {*self._changed, *(point for point, _ in self._recorded)}:
-                point.take()
-            self.__init__()  # type: ignore[misc]
-        else:
-            self._on_record = None
-            self._is_told = False
-            self._lock = threading.Lock()  # a thread of the parent may hold the other one
+        self._lock = threading.Lock()  # a thread of the parent may hold the other one
+        self._on_record = None
+        self._is_told = False
+        for point in {*self._changed, *(point for point, _ in self._recorded)}:
+            point.take()
+        self._recorded.clear()
+        self._changed.clear()
 
     def _tell(self) -> None:
         if self._on_record is not None:

@@ -310,18 +310,16 @@ class NodeLink:
 
     def _greeted(self, connection: Connection, welcome: messages.Welcome) -> None:
         """Handle the Welcome, more than once where that is interrupted: the return is complete when `_next` is None."""
-        last = self.welcome
-        if connection is not self._next:
-            self.welcome = welcome
-            connection.tag = welcome.node_id[:TAG_SIZE]
-        elif last is not None and last is not welcome and last.node_id == welcome.node_id:
+        last, returns = self.welcome, connection is self._next
+        if returns and last is not None and last is not welcome and last.node_id == welcome.node_id:
             # The node lives, and has ended the connection: by its records this process is gone.
             self._stay_without("it has closed the connection")
             self._next = None
             connection.close(self.lost)
-        else:
-            self.welcome = welcome
-            connection.tag = welcome.node_id[:TAG_SIZE]
+            return
+        self.welcome = welcome
+        connection.tag = welcome.node_id[:TAG_SIZE]
+        if returns:
             self._return(connection)
 
     def _closed(self, connection: Connection, why: str) -> None:

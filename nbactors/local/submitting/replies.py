@@ -31,7 +31,7 @@ class Replies:
         if settle is not None and settle(connection, message):
             return
         in_flight: InFlight = connection.in_flight
-        call = _take(in_flight, message.number)
+        call = _take(in_flight, message)
         if call is None:
             return
         if call.stream is not None:
@@ -49,7 +49,7 @@ class Replies:
         """End a call that has returned any other result or has raised, or have its target try it again."""
         held = [self._values.receive(connection, value) for value in message.values]
         in_flight: InFlight = connection.in_flight
-        call = _take_unless_retried(in_flight, message)
+        call = _take(in_flight, message)
         if call is None:
             return
         if message.retriable and call.retries and not call.canceled:
@@ -131,19 +131,12 @@ class Replies:
                 in_flight.answered = None
 
 
-def _take(in_flight: InFlight, number: int) -> PendingCall | None:
-    """Remove a call from the calls in flight. A repeated handling of the answer gets it again, see `answering`."""
-    call: PendingCall | None = in_flight.calls.get(number)
-    if call is None:
-        call = in_flight.answering
-        return call if call is not None and call.number == number else None
-    in_flight.answering = call
-    in_flight.calls.pop(number, None)
-    return call
+def _take(in_flight: InFlight, message: messages.Reply | messages.Results) -> PendingCall | None:
+    """Remove the call of an answer from the calls in flight; None if there is none for it.
 
-
-def _take_unless_retried(in_flight: InFlight, message: messages.Results) -> PendingCall | None:
-    """Do what `_take` does, unless the call runs again because of this very answer, which does not end that run."""
+    A repeated handling of the answer gets the call again, see `answering`. But it gets none if the call runs again
+    because of this very answer, which does not end that run.
+    """
     number = message.number
     call: PendingCall | None = in_flight.calls.get(number)
     if in_flight.retried is message:  # no call comes between this comparison and the removal

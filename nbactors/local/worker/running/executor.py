@@ -523,7 +523,7 @@ class Executor(ExecutorBase):
         lookout = self._lookout
         job: Job | None
         while True:
-            job = lookout._pop_quickly(jobs) or self._next(lookout)
+            job = lookout._pop_quickly(jobs) or self._next()
             if job is not None:
                 hosted.running = job
                 perform(job)
@@ -536,7 +536,7 @@ class Executor(ExecutorBase):
             # While this thread is idle, its frame must not keep the last job alive.
             job = None
 
-    def _next(self, lookout: Lookout) -> Job | None:
+    def _next(self) -> Job | None:
         """Begin the next job, and return it; do anything else that comes next, and return None. The main thread."""
         jobs = self._jobs
         if not jobs:
@@ -547,7 +547,7 @@ class Executor(ExecutorBase):
         except IndexError:  # another thread has given it back
             return None
         if isinstance(job, Job):
-            lookout.before(job)
+            self._lookout.before(job)
             return job if (not self.is_retired or not job.is_task) and job.begin() else None
         if isinstance(job, Construction):
             self._construct(job)
