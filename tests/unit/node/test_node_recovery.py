@@ -470,6 +470,21 @@ class TestLeases:
         driver.request_lease()
         assert driver.one(messages.LeaseGranted).process_id == crash.worker_ids[0]
 
+    @pytest.mark.parametrize("claimed", [None, 5, 6])
+    def test_two_workers_declare_leases_of_one_request(self, claimed: int | None) -> None:
+        """A node had granted the request, and crashed before it told the holder; the next node had granted it again."""
+        crash = Crash(3)
+        for number in (0, 1):
+            crash.worker(number, crash.assign(request(), lease_id=5 + number))
+        declared = [messages.Leased(request(), one, crash.worker_ids[one - 5], 97 + one) for one in (5, 6)]
+        driver = crash.driver(*(leased for leased in declared if leased.lease_id == claimed))
+        assert driver.ask("available_resources").amounts["CPU"] == (3.0 if claimed else 4.0)
+        driver.send(messages.ReturnLease(claimed or 5))
+        assert driver.ask("available_resources").amounts["CPU"] == 4.0
+        for _ in range(2):
+            driver.request_lease()
+        assert {granted.process_id for granted in driver.got(messages.LeaseGranted)} == set(crash.worker_ids)
+
     @pytest.mark.parametrize("is_claimed", [True, False])
     def test_the_worker_of_a_worker_returns_first(self, is_claimed: bool) -> None:
         """The node knows of the holder that it has greeted, but not yet that the holder is a worker."""

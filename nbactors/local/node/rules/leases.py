@@ -109,13 +109,27 @@ class Leases:
             ask = Ask(self._context.send, holder, asked)
             ask.withdraw()
             lease = _lease(lease_id, holder, worker.home, asked, ask, self._find_group(asked.seat))
-            holder.leases[asked.rid] = lease
+            self._set_aside(holder.leases.get(asked.rid))
+            holder.leases[lease.key] = lease
             self._granted[lease_id] = lease
         elif lease.allocation is not None:  # its holder was the first to tell
             lease.allocation.release()
         lease.granted = True
         lease.worker, worker.lease, worker.group = worker, lease, lease.group
         lease.allocation = source(worker.home, lease.group, asked.seat)[1].seize(lease.resources, gpu_ids)
+
+    @staticmethod
+    def _set_aside(lease: Lease | None) -> None:
+        """Make room for another lease of the same request.
+
+        A node may have granted a request, and crashed before it told the holder. The next node has granted it again,
+        and both workers declare their leases to the node after that. The holder claims one of them, or none.
+        """
+        if lease is not None:
+            leases = lease.holder.leases
+            del leases[lease.key]
+            lease.key = -lease.lease_id
+            leases[lease.key] = lease
 
     def forget(self, lease: Lease) -> None:
         """Forget a lease that its holder has returned to a crashed node."""
@@ -265,7 +279,7 @@ class Leases:
 
     def _wait(self, lease: Lease) -> None:
         """Queue for resources, for the first or a later attempt."""
-        lease.holder.leases[lease.asked.rid] = lease
+        lease.holder.leases[lease.key] = lease
         lease.allocation = None
 
         def grant(allocation: Allocation) -> None:
@@ -352,7 +366,7 @@ class Leases:
         self._forget(lease)
 
     def _forget(self, lease: Lease) -> None:
-        lease.holder.leases.pop(lease.asked.rid, None)
+        lease.holder.leases.pop(lease.key, None)
         self._granted.pop(lease.lease_id, None)
         lease.worker = None
         lease.granted = False
@@ -388,6 +402,7 @@ def _lease(
 ) -> Lease:
     return Lease(
         lease_id=lease_id,
+        key=asked.rid,
         holder=holder,
         home=home,
         asked=asked,

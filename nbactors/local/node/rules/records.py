@@ -249,9 +249,12 @@ class Lease(msgspec.Struct, eq=False, kw_only=True):
         granted: Whether the holder was told.
         attempts: How many processes for it have ended before they were ready.
         group: The placement group that it is in; None for none.
+        key: Its key among the leases of its holder: the `rid` of the request, or for a second one of that the negative
+            `lease_id`.
     """
 
     lease_id: int
+    key: int
     holder: Process
     home: Session
     asked: messages.RequestLease
