@@ -27,7 +27,8 @@ WORKER = "nbactors.local.worker.main"
 """The module of a worker's program.
 
 It has the functions `prepare()`, `make()` and `before_forks()`. A child calls the method `begin(process_id, directory)`
-of what `make` has returned, and `run(worker, title, runtime_env, readers)` with it.
+of what `make` has returned. A spare then calls its method `join_as_spare()`, and with its order `take_order()`. At last
+the child calls `run(worker, title, runtime_env, readers)`.
 """
 
 _Ordered = tuple[messages.Fork, list[int]]
@@ -272,13 +273,14 @@ class Forkserver:
                 pass
 
     def _live_as_spare(self, process_id: bytes, sock: socket.socket) -> NoReturn:
-        """Begin as a worker, in the child, and wait for its order."""
+        """Begin as a worker, in the child, join the node, and wait for the order."""
 
         def ordered() -> _Ordered:
             self._begin(process_id, self._directory)
+            self._worker.join_as_spare()
             return spare.receive(sock, self._codec)
 
-        self._live(ordered)
+        self._live(ordered, self._worker.take_order)
 
     def _own_descriptors(self) -> list[int]:
         """Return the descriptors that a child must not have. To close their Python objects would touch more memory."""
@@ -302,7 +304,7 @@ class Forkserver:
     def _begin(self, process_id: bytes, directory: bytes) -> None:
         self._worker.begin(process_id, os_bytes.decode(directory))
 
-    def _live(self, ordered: Callable[[], _Ordered]) -> NoReturn:
+    def _live(self, ordered: Callable[[], _Ordered], take_order: Callable[[], None] | None = None) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -314,6 +316,8 @@ class Forkserver:
             for descriptor, stream in ((out, 1), (err, 2)):
                 os.dup2(descriptor, stream)
                 os.close(descriptor)
+            if take_order is not None:
+                take_order()
             if order.sys_path:
                 sys.path[:] = os_bytes.decode_all(order.sys_path)
             if order.cwd:

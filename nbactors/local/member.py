@@ -79,6 +79,7 @@ class Process:
         describe: Returns what the next node must know of this process itself, `Rejoin` first. The leader's thread.
         on_caller: Set in a worker: gives the connection of a fresh caller the record of its jobs. The leader's thread.
         on_caller_gone: Set in a worker: called when a caller has gone. The leader's thread.
+        is_spare: Whether this is a worker that has joined, and has no order yet.
     """
 
     def __init__(
@@ -105,6 +106,9 @@ class Process:
         self._on_control = on_control
         self._on_node_lost = on_node_lost
         self._trimming = False
+        self.is_spare = False
+        self._searches: list[Callable[[], None]] = []
+        """Searches for the next node that have to begin."""
         self._next_node = NextNode(membership, lambda: self.home)
 
         self.reactor = reactor = Reactor("nbactors-io")
@@ -199,12 +203,20 @@ class Process:
         self.membership.enter(process_id, directory)
         self.reactor.renew()
 
-    def join(self, node: socket.socket, role: str, package_version: str) -> None:
-        """Listen for peers, say Hello to the node and begin to read."""
+    def join(self, node: socket.socket, role: str, package_version: str, is_spare: bool = False) -> None:
+        """Listen for peers, say Hello to the node and begin to read.
+
+        Args:
+            node: The socket to the node.
+            role: As in `Hello`.
+            package_version: As in `Hello`.
+            is_spare: As in `Hello`.
+        """
         # First, so that `close` also closes the socket if `door.open` fails.
         self.node.use(node)
-        self.door.open()
-        self.node.start(self.process_id, role, package_version)
+        self.is_spare = is_spare
+        self.door.open(is_spare)
+        self.node.start(self.process_id, role, package_version, is_spare)
         current.enter(self)
         background.start(self.reactor)
 
@@ -214,7 +226,28 @@ class Process:
     # ------------------------------------------------------------------------------------ returning to the next node
 
     def search(self, last: messages.Welcome | None, found: Callable[[socket.socket | None], None]) -> None:
-        """See `Returning`."""
+        """See `Returning`. A spare begins the search when it has its order: without one, it ends with the node."""
+        self._searches.append(functools.partial(self._search, last, found))
+        if not self.is_spare:
+            self._begin_searches()
+
+    def be_ordered(self) -> None:
+        """Be no spare any more, and tell the node. The main thread."""
+        # `search` stores, then looks whether this is a spare. This stores that it is none, then looks for searches. So
+        # at least one of the two threads sees the other's store, and only one of them gets the search.
+        self.is_spare = False
+        self.node.say_hello_again()
+        self._begin_searches()
+
+    def _begin_searches(self) -> None:
+        while True:
+            try:
+                search = self._searches.pop()
+            except IndexError:
+                return
+            search()
+
+    def _search(self, last: messages.Welcome | None, found: Callable[[socket.socket | None], None]) -> None:
         # The next node knows by the sockets which processes live, and a cleaner of files may have removed this one's.
         try:
             discovery.make_folder(self.directory)

@@ -23,6 +23,11 @@ def process_socket_path(directory: str, process_id: bytes) -> str:
     return os.path.join(directory, "p", socket_name(process_id))
 
 
+def spare_socket_path(directory: str, process_id: bytes) -> str:
+    """Return the path on which a spare listens, until it becomes a worker. Any process, any thread."""
+    return os.path.join(directory, "s", socket_name(process_id))
+
+
 def check_path(path: str) -> None:
     """Check the length of a socket's path.
 
@@ -132,6 +137,12 @@ def survivors(directory: str) -> dict[str, int]:
         except OSError:
             found[os.path.basename(path)] = 0
     return found
+
+
+def remove_spares(directory: str) -> None:
+    """Remove the sockets of all spares of a node, which end with it."""
+    for path in _paths(os.path.join(directory, "s")):
+        remove(path)
 
 
 def remove(path: str) -> None:

@@ -1,8 +1,8 @@
 """A spare: a child that a forkserver has forked already, and that becomes the next worker.
 
-It has begun as each worker does, and waits for its order at the other end of a socket. The node gives the id of
-the spare to the worker that it orders next. When the forkserver ends, however it ends, the socket closes, and the spare
-exits.
+It has begun as each worker does, has joined the node, and waits for its order at the other end of a socket. The node
+gives the id of the spare to the worker that it orders next. When the forkserver ends, however it ends, the socket
+closes, and the spare exits.
 """
 
 from __future__ import annotations

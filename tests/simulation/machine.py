@@ -7,7 +7,6 @@ from typing import Any
 
 from nbactors.local.node.rules import events
 from nbactors.local.reactor.timers import NEVER
-from nbactors.local.wire import messages
 from nbactors.local.wire.ids import socket_name
 from simulation.network import Network
 from simulation.node import Node
@@ -54,6 +53,9 @@ class Machine:
         self._events = 0
         self._nodes = 0
         self._is_starting = False
+        self._has_spares = bool(world.number(88) % 2)
+        """Whether a worker is forked ahead after each order."""
+        self._spare: SimulatedWorker | None = None
         for fault in faults:
             if isinstance(fault, Crash):
                 world.at(PLAN_S + fault.at, self, partial(self._crash, fault.worker), f"{fault}")
@@ -112,9 +114,19 @@ class Machine:
 
     # -------------------------------------------------------------------------------------------------- the workers
 
-    def fork(self, order: messages.Fork) -> None:
-        """Fork a worker for the node that runs now."""
-        self.world.later(self._delay(0.02), self, partial(self._begin, self.node, order.process_id), "forks a worker")
+    def fork(self, spawn: events.Spawn) -> None:
+        """Fork a worker for the node that runs now, or give the order to a spare."""
+        self.world.later(self._delay(0.02), self, partial(self._begin, self.node, spawn), "forks a worker")
+
+    def place_socket(self, process_id: bytes) -> None:
+        """Have other processes reach a worker that was a spare."""
+        self._by_id[process_id].process.is_listening = True
+
+    def end_spare(self) -> None:
+        """End the spare, since the node has ended."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            self.world.later(self._delay(0.01), spare.process, partial(spare.die, 0), "ends with the node")
 
     def kill(self, process_id: bytes) -> None:
         """Kill a worker."""
@@ -122,7 +134,32 @@ class Machine:
         if worker is not None:
             self.world.later(self._delay(0.001), worker.process, partial(worker.die, -9), "is killed by the node")
 
-    def _begin(self, node: Node, process_id: bytes) -> None:
+    def _begin(self, node: Node, spawn: events.Spawn) -> None:
+        process_id = spawn.order.process_id
+        spare = self._spare
+        if spare is not None and spare.process.process_id == process_id:
+            worker, self._spare = spare, None
+            self.world.later(self._delay(0.01), worker.process, worker.take_order, "takes its order")
+        else:
+            worker = self._make(node, process_id)
+            self.world.later(self._delay(0.01), worker.process, partial(self._join, worker), "joins the node")
+        forked = events.Forked(process_id, worker.process.pid)
+        told = self._fork_told[process_id] = self.world.now + self._delay(0.01)
+        self.world.at(told, node, partial(node.handle, forked), f"hears that {worker.process.name} exists")
+        if self._has_spares:
+            make = partial(self._make_spare, node, spawn.environment)
+            self.world.later(self._delay(0.02), self, make, "forks a spare")
+
+    def _make_spare(self, node: Node, environment: int) -> None:
+        if self._spare is not None or node.dead:
+            return
+        self._spare = worker = self._make(node, self.world.random_bytes(16))
+        name, made = worker.process.name, events.SpareMade(environment, worker.process.process_id)
+        self.world.later(self._delay(0.01), node, partial(node.handle, made), f"hears of the spare {name}")
+        join = partial(self._join, worker, is_spare=True)
+        self.world.later(self._delay(0.01), worker.process, join, "joins the node as a spare")
+
+    def _make(self, node: Node, process_id: bytes) -> SimulatedWorker:
         number = len(self.workers)
         worker = SimulatedWorker(
             self.world, f"w{number}", self.network, process_id, lambda status: self._exited(node, process_id, status)
@@ -131,16 +168,13 @@ class Machine:
         worker.process.on_crash = lambda: worker.die(-9)
         self.workers.append(worker)
         self._by_id[process_id] = worker
-        forked = events.Forked(process_id, worker.process.pid)
-        told = self._fork_told[process_id] = self.world.now + self._delay(0.01)
-        self.world.at(told, node, partial(node.handle, forked), f"hears that {worker.process.name} exists")
-        self.world.later(self._delay(0.01), worker.process, partial(self._join, worker), "joins the node")
+        return worker
 
-    def _join(self, worker: SimulatedWorker) -> None:
+    def _join(self, worker: SimulatedWorker, is_spare: bool = False) -> None:
         if self.node.dead:
             worker.die(1)
         else:
-            worker.join(self.connect(worker.process))
+            worker.join(self.connect(worker.process), is_spare)
 
     def _crash(self, number: int) -> None:
         if number < len(self.workers):
@@ -149,6 +183,10 @@ class Machine:
     def _exited(self, node: Node, process_id: bytes, status: int) -> None:
         """Have the node that has forked a worker hear of the worker's exit, if that node still runs."""
         self.world.note(f"{self._by_id[process_id].process.name} ends with status {status}")
+        if self._spare is not None and self._spare.process.process_id == process_id:
+            self._spare = None
+        if process_id not in self._fork_told:  # a spare without an order
+            return
         exited = events.Exited(process_id, status)
         when = max(self.world.now, self._fork_told[process_id]) + self._delay(0.2)
         self.world.at(when, node, partial(node.handle, exited), "hears of an exit")
@@ -164,5 +202,10 @@ class Machine:
             self._close_pipes(process_id)
 
     def processes(self) -> list[SimulatedProcess]:
-        """Return the processes of the workers that live."""
-        return [worker.process for worker in self.workers if not worker.process.dead]
+        """Return the processes of the workers that live, without the spare."""
+        return [one.process for one in self.workers if not one.process.dead and one is not self._spare]
+
+    @property
+    def spare_id(self) -> bytes:
+        """The id of the spare; empty if there is none."""
+        return self._spare.process.process_id if self._spare is not None else b""

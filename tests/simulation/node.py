@@ -92,6 +92,7 @@ class Node:
             self.dead = True
             for sock in list(self.sockets.values()):
                 sock.close()
+            self._machine.end_spare()
 
     # ------------------------------------------------------------------------------------------------- connections
 
@@ -194,7 +195,9 @@ class Node:
             if client is not None:
                 client.is_closing = True
         elif isinstance(instruction, events.Spawn):
-            machine.fork(instruction.order)
+            machine.fork(instruction)
+        elif isinstance(instruction, events.PlaceSocket):
+            machine.place_socket(instruction.process_id)
         elif isinstance(instruction, events.Kill):
             process_id = instruction.process_id
             if process_id in self.forked or socket_name(process_id) in self.survivors:

@@ -104,7 +104,7 @@ class SimulatedProcess(Process):
         self.verbs: Any = None
         self._place = zlib.crc32(name.encode())
         self._visits = 0
-        self._searches = 0
+        self._tries = 0
         self.visit_at = NEVER
         self._arriving: deque[Socket] = deque()
         self.is_listening = False
@@ -168,16 +168,17 @@ class SimulatedProcess(Process):
     def _reach(self, process_id: bytes, timeout: float) -> Any:
         return self.network.connect(self, process_id)
 
-    def search(self, last: messages.Welcome | None, found: Callable[[Any], None]) -> None:
+    def _search(self, last: messages.Welcome | None, found: Callable[[Any], None]) -> None:
         """Search for the next node step by step, as `NextNode` does on a thread."""
-        self._searches += 1
-        number = self.world.number(self._place, self._searches << 32)
+        self.is_listening = True
+        self._tries += 1
+        number = self.world.number(self._place, self._tries << 32)
         late_s = LATE_S * (number >> 20) % 1000 / 1000 if not number % _LATE_IN else 0.0
         self._search_in(late_s, found)
 
     def _search_in(self, delay_s: float, found: Callable[[Any], None]) -> None:
-        self._searches += 1
-        delay_s += SEARCH_S * (self.world.number(self._place, self._searches << 32) % 1000 + 1) / 1000
+        self._tries += 1
+        delay_s += SEARCH_S * (self.world.number(self._place, self._tries << 32) % 1000 + 1) / 1000
         when = max(self.world.now + delay_s, self.stalled_until)
         self.world.at(when, self, lambda: self._look_for_node(found), "searches for the next node")
 

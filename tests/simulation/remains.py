@@ -50,8 +50,11 @@ def _brief(thing: Any) -> str:
     return text if len(text) < 200 else text[:200] + "…"
 
 
-def remains_of_node(state: NodeState, is_closed: bool = False) -> list[str]:
-    """Return what the node keeps although nobody has a handle or a lease, or with `is_closed` anything at all."""
+def remains_of_node(state: NodeState, spare_id: bytes, is_closed: bool = False) -> list[str]:
+    """Return what the node keeps although nobody has a handle or a lease, or with `is_closed` anything at all.
+
+    The forkserver has a spare with the id `spare_id`.
+    """
     context, actors = state._context, state._actors
     left: dict[str, Any] = {
         "actors that live": [(one.class_name, one.state.name, one.holders) for one in _rows(actors) if one.lives],
@@ -59,6 +62,7 @@ def remains_of_node(state: NodeState, is_closed: bool = False) -> list[str]:
         "early counts": actors._early._kept,
         "sessions that wait": state._waiting,
         "requests without a hello": state._without_hello,
+        "spares that are gone": set(state._sessions.environments.spares._joined.values()) - {spare_id},
         "names": actors.names._actors,
         "events for the end of its recovery": state._recovery._waiting,
         "leases that are declared": state._restoring._claimed,

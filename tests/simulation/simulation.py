@@ -328,4 +328,4 @@ class Simulation:
 
     def _remains_of_node(self, is_closed: bool) -> list[str]:
         node = self.machine.node
-        return ["no node runs"] if node.dead else remains_of_node(node.state, is_closed)
+        return ["no node runs"] if node.dead else remains_of_node(node.state, self.machine.spare_id, is_closed)

@@ -43,6 +43,7 @@ class SimulatedWorker(main.Worker):
         self.process: SimulatedProcess
         self._on_exit = on_exit
         self._is_ready = self._is_planned = False
+        self._has_joined = self._has_order = False
         self._leaving_until = 0.0
         self.running: Run | None = None
         self.in_lanes: dict[Job, Run] = {}
@@ -58,11 +59,30 @@ class SimulatedWorker(main.Worker):
         self.process.exit = self.die
         self.process.environment.tell_paths()
 
-    def join(self, sock: Any) -> None:
-        """Say Hello to the node. See `main.Worker.run`."""
-        self.process.is_listening = True
+    def join(self, sock: Any, is_spare: bool) -> None:
+        """Say Hello to the node. See `main.Worker.run`, and `join_as_spare`."""
+        self.process.is_listening = not is_spare
+        self.process.is_spare = is_spare
         self.process.node.use(sock)
-        self.process.node.start(self.process.process_id, "worker", __version__)
+        self.process.node.start(self.process.process_id, "worker", __version__, is_spare)
+        self._has_joined = True
+        if not is_spare:
+            self._wait()
+        elif self._has_order:
+            self.take_order()
+
+    def take_order(self) -> None:
+        """Be no spare any more, as soon as it has joined."""
+        self._has_order = True
+        if not self._has_joined:
+            return
+        try:
+            super().take_order()
+        except Left:
+            return
+        self._wait()
+
+    def _wait(self) -> None:
         self.process.world.later(main.WELCOME_S, self.process, self._await_assignment, "has waited for its assignment")
 
     def _await_assignment(self) -> None:
@@ -117,7 +137,7 @@ class SimulatedWorker(main.Worker):
                 self.die(self._status)
             return
         jobs = self.executor._jobs
-        if jobs and self._is_ready and self.running is None and not self._is_planned:
+        if jobs and self._is_ready and not process.is_spare and self.running is None and not self._is_planned:
             self._is_planned = True
             when = max(world.now + process.jitter(), process.stalled_until)
             world.at(when, process, self._step, "takes a job on its main thread")

@@ -179,11 +179,11 @@ def test_a_member_joins_by_its_hello(tmp_path: Path, monkeypatch: pytest.MonkeyP
     membership = Membership(ids.new_process_id(), str(tmp_path))
     process = Process(membership, lambda message: None, lambda why: None, STORE_LIMIT)
     opened: list[bool] = []
-    monkeypatch.setattr(process.door, "open", lambda: opened.append(True))
+    monkeypatch.setattr(process.door, "open", opened.append)
     ours, theirs = socket.socketpair()
     process.join(theirs, "session", "1.2")
     try:
-        assert opened == [True]
+        assert opened == [False]
         assert current.member() is process
         hello = Node(ours).expect(messages.Hello)
         assert (hello.process_id, hello.role, hello.package_version) == (process.process_id, "session", "1.2")
@@ -192,6 +192,59 @@ def test_a_member_joins_by_its_hello(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ours.close()
     assert current._member is None
     current.enter(before)
+
+
+class Spare:
+    """A member that has joined as a spare, with what the test replaces in it."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lost: list[str] = []
+        self.searched: list[Any] = []
+        self.process = Process(Membership(ids.new_process_id(), str(directory)), lambda _: None, self.lost.append, 1)
+        monkeypatch.setattr(self.process._next_node, "begin", lambda *facts: self.searched.append(facts))
+        monkeypatch.setattr(self.process.door, "open", lambda is_spare: None)
+        monkeypatch.setattr(self.process.door, "open_again", lambda: None)
+        monkeypatch.setattr(member.background, "start", lambda reactor: None)
+        self.process.node.returning = self.process
+        self.socket, theirs = socket.socketpair()
+        self.process.join(theirs, "worker", "1.2", is_spare=True)
+        self.node = Node(self.socket)
+
+    def lose_node(self) -> None:
+        self.socket.close()
+        while not self.process.node.is_away:
+            self.process.reactor.poll(1)
+
+
+@pytest.fixture
+def spare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spare]:
+    before = current._member
+    made = Spare(tmp_path, monkeypatch)
+    yield made
+    made.process.close()
+    made.socket.close()
+    current.enter(before)
+
+
+class TestSpare:
+    def test_it_says_hello_again_when_it_has_its_order(self, spare: Spare) -> None:
+        first = spare.node.expect(messages.Hello)
+        spare.process.be_ordered()
+        second = spare.node.expect(messages.Hello)
+        assert (first.process_id, first.role, first.is_spare) == (spare.process.process_id, "worker", True)
+        assert (second.process_id, second.role, second.is_spare) == (spare.process.process_id, "worker", False)
+
+    def test_it_searches_no_next_node_before_its_order(self, spare: Spare) -> None:
+        spare.lose_node()
+        assert spare.searched == []
+        spare.process.be_ordered()
+        assert len(spare.searched) == 1
+        assert spare.lost == []
+
+    def test_it_searches_the_next_node_after_its_order(self, spare: Spare) -> None:
+        spare.process.be_ordered()
+        spare.lose_node()
+        assert len(spare.searched) == 1
 
 
 # ------------------------------------------------------------------------------------------------------------- peers

@@ -269,7 +269,8 @@ def make_folder(directory: str) -> None:
         OSError: That is not possible.
     """
     # The runtime directory comes first: `os.makedirs` would leave the rights of a directory around to the umask.
-    for path in (os.path.dirname(directory), directory, os.path.join(directory, "p"), os.path.join(directory, "logs")):
+    inner = [os.path.join(directory, name) for name in ("p", "s", "logs")]
+    for path in (os.path.dirname(directory), directory, *inner):
         _make(path)
 
 

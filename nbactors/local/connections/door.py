@@ -36,19 +36,24 @@ class Door:
         self._file: tuple[int, int] | None = None
         """Identifies the file that this listener has made, as opposed to another file at the same path."""
 
-    def open(self) -> None:
+    def open(self, is_spare: bool = False) -> None:
         """Listen.
+
+        Args:
+            is_spare: Whether the process is a spare. The node moves the socket's file when the spare becomes a worker.
 
         Raises:
             OSError: The socket cannot be made.
         """
-        self._path = sockets.process_socket_path(self._membership.directory, self._membership.process_id)
-        listener = sockets.listen(self._path)
+        place = self._membership.directory, self._membership.process_id
+        self._path = sockets.process_socket_path(*place)
+        path = sockets.spare_socket_path(*place) if is_spare else self._path
+        listener = sockets.listen(path)
         listener.setblocking(False)
         self._listener = listener
         self._accept_on()
         # This store comes last: where an asynchronous exception aborts `open`, `open_again` still opens.
-        self._file = sockets.identity(self._path)
+        self._file = sockets.identity(path)
 
     def open_again(self) -> None:
         """Make the socket's file anew, after the node has told that the file was removed.

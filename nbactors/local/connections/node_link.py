@@ -173,13 +173,17 @@ class NodeLink:
         """Take the socket; from now on `close` closes it."""
         self._connection = Connection(self._reactor, sock, control_codec(), self._receive, self._closed)
 
-    def start(self, process_id: bytes, role: str, package_version: str) -> None:
+    def start(self, process_id: bytes, role: str, package_version: str, is_spare: bool = False) -> None:
         """Say Hello and begin to receive."""
         connection = self._connection
         assert isinstance(connection, Connection), "the process was not away yet"
         self._hello = messages.Hello(messages.PROTOCOL_VERSION, process_id, os.getpid(), role, package_version)
-        connection.send_now(self._hello)
+        connection.send_now(msgspec.structs.replace(self._hello, is_spare=True) if is_spare else self._hello)
         connection.start()
+
+    def say_hello_again(self) -> None:
+        """Tell the node that this process is no spare any more. Any thread."""
+        self._connection.send_now(self._hello)
 
     def send(self, message: Any) -> None:
         """Queue a message that has no answer. Any thread; does nothing when the node is gone."""

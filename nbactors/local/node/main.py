@@ -55,6 +55,7 @@ def main(directory: str, ready: int, package_version: str, protocol: int = 0) ->
     _allow_many_descriptors()
     sockets.remove(os.path.join(directory, discovery.STOPPED))
     survivors = sockets.survivors(os.path.join(directory, "p"))
+    sockets.remove_spares(directory)
     try:
         server = Server(_facts(directory, package_version, survivors), premises)
     except (OSError, ValueError) as error:  # the session reads this from the end of the log
@@ -71,7 +72,7 @@ def main(directory: str, ready: int, package_version: str, protocol: int = 0) ->
     # Not in a `finally`: after an exception the log must stay, with the traceback.
     if premises.is_ours():
         sockets.survivors(os.path.join(directory, "p"))
-        for folder in ("logs", restart_files.FOLDER):
+        for folder in ("s", "logs", restart_files.FOLDER):
             shutil.rmtree(os.path.join(directory, folder), ignore_errors=True)
         if discovery.is_own(os.path.dirname(directory)):
             _remove(directory)

@@ -63,6 +63,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._is_blocked = False
+        self._has_joined = False
         self._assigned = Waiter()
         self._assign: messages.Assign | None = None
         self._told_label = ""
@@ -111,8 +112,27 @@ class Worker:
         self.process.begin(process_id, directory)
         self._fork_hooks.register()
 
+    def join_as_spare(self) -> None:
+        """Join the node before there is an order. Exits if that is not possible."""
+        try:
+            self._join(is_spare=True)
+        except OSError as error:  # the node ends, or has no descriptors left
+            print(f"a spare worker cannot join the node: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
+
+    def _join(self, is_spare: bool) -> None:
+        sock = sockets.connect(os.path.join(self.process.directory, "node.sock"), WELCOME_S)
+        self.process.join(sock, "worker", __version__, is_spare)
+        self._has_joined = True
+
+    def take_order(self) -> None:
+        """Be no spare any more. With the worker's stdout and stderr in place."""
+        self.process.be_ordered()
+        if self.process.node.lost:
+            self._on_node_lost(self.process.node.lost)
+
     def run(self, readers: tuple[int, int]) -> None:
-        """Join the node, wait for the assignment, and run calls. Does not return.
+        """Join the node, unless a spare has done that, wait for the assignment, and run calls. Does not return.
 
         Args:
             readers: The read ends of its stdout and stderr, which it keeps for the next node, if this one crashes.
@@ -120,8 +140,8 @@ class Worker:
         process = self.process
         self._imported = ImportedFiles(early.inherited)
         self.executor.output.keep(readers)
-        sock = sockets.connect(os.path.join(process.directory, "node.sock"), WELCOME_S)
-        process.join(sock, "worker", __version__)
+        if not self._has_joined:
+            self._join(is_spare=False)
         if not process.reactor.wait(self._assigned, WELCOME_S):
             os._exit(1)
         assert self._assign is not None
@@ -222,6 +242,8 @@ class Worker:
             self.executor.end(Ending("creation_failed", text, graceful=False))
 
     def _on_node_lost(self, why: str) -> None:
+        if self.process.is_spare:  # it tells the actor's creator, if there will be one
+            return
         if self.process.node.is_away and self._is_needed():
             self.process.reactor.call_later(LOOK_FOR_DRIVER_S, lambda: self._on_node_lost(why))
             return

@@ -61,6 +61,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The path of the door's socket. A relative path, since a socket's path has a hundred bytes at most."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "p").mkdir()
+    (tmp_path / "s").mkdir()
     return Path(sockets.process_socket_path("", PROCESS_ID))
 
 
@@ -165,6 +166,36 @@ def test_a_file_that_was_removed_is_made_anew(
     visitors.connect()
     reactor.settle()
     assert len(visitors.admitted) == 2
+
+
+def test_the_file_of_a_spare_is_moved_when_it_becomes_a_worker(
+    door: Door, visitors: Visitors, reactor: SteppedReactor, path: Path
+) -> None:
+    door.open(is_spare=True)
+    first = Path(sockets.spare_socket_path("", PROCESS_ID))
+    assert first.exists()
+    assert not path.exists()
+    first.rename(path)
+    listener = door._listener
+    door.open_again()
+    assert door._listener is listener, "the file is the door's own"
+    visitors.connect()
+    reactor.settle()
+    assert len(visitors.admitted) == 1
+    door.close()
+    assert not path.exists()
+
+
+def test_a_worker_listens_although_its_file_was_removed_while_it_was_a_spare(
+    door: Door, visitors: Visitors, reactor: SteppedReactor, path: Path
+) -> None:
+    door.open(is_spare=True)
+    Path(sockets.spare_socket_path("", PROCESS_ID)).unlink()
+    door.open_again()
+    assert path.exists()
+    visitors.connect()
+    reactor.settle()
+    assert len(visitors.admitted) == 1
 
 
 def test_a_file_that_another_has_replaced_is_made_anew(

@@ -147,13 +147,21 @@ class Scenario:
 class Client:
     """A connected client."""
 
-    def __init__(self, scenario: Scenario, process_id: bytes, role: str, pid: int = 77, returns: bool = False) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        process_id: bytes,
+        role: str,
+        pid: int = 77,
+        returns: bool = False,
+        is_spare: bool = False,
+    ) -> None:
         self.scenario = scenario
         self.process_id = process_id
         self.pid = pid
         self.conn = scenario.connect()
         self.opened: Any = None
-        self.send(messages.Hello(messages.PROTOCOL_VERSION, process_id, pid, role, "1.2.3", returns))
+        self.send(messages.Hello(messages.PROTOCOL_VERSION, process_id, pid, role, "1.2.3", returns, is_spare))
         self.welcome = self.one(messages.Welcome)
 
     def send(self, message: messages.Message) -> None:

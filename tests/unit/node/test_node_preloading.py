@@ -1,4 +1,4 @@
-"""Forkservers with preloaded modules or with a spare, as the node gives workers to them."""
+"""Forkservers with preloaded modules, as the node gives workers to them."""
 
 from __future__ import annotations
 
@@ -53,30 +53,3 @@ def test_a_session_is_warned_once_of_modules_that_are_not_preloaded(node: Scenar
     assert not other.got(messages.Warn)
     later = node.session(environment=NUMPY)
     assert later.one(messages.Warn).text == text
-
-
-def test_the_next_worker_has_the_id_of_the_spare(node: Scenario) -> None:
-    spare = b"s" * 16
-    session, other = node.session(environment=NUMPY), node.session()
-    number = node.take(events.OpenForkserver)[0].environment
-    node.happen(events.SpareMade(number, spare))
-    other.create()
-    session.create(runtime_env=RUNTIME_ENV)
-    for _ in range(2):
-        session.create()
-    spawns = node.take(events.Spawn)
-    assert [spawn.order.process_id == spare for spawn in spawns] == [False, False, True, False]
-    worker = node.come_alive(spawns[2])
-    assert worker.one(messages.Assign).actor_id
-
-
-def test_the_spare_of_an_environment_that_is_gone_is_forgotten(node: Scenario) -> None:
-    spare = b"s" * 16
-    node.session(environment=messages.Environment(b"/p", [], [], b"/", {}))  # keeps the node
-    session = node.session(environment=NUMPY)
-    number = node.take(events.OpenForkserver)[-1].environment
-    node.happen(events.SpareMade(number, spare))
-    session.leave()
-    node.pass_time(1.0)
-    node.happen(events.SpareMade(number, spare))
-    assert node.state._sessions.environments.take_spare(number) == b""

@@ -226,7 +226,14 @@ class FinishOutput(msgspec.Struct, frozen=True):
 
 
 class RemoveSocket(msgspec.Struct, frozen=True):
-    """Remove the socket file of a process that has ended, perhaps without doing so itself."""
+    """Remove the socket file of a process that has ended, perhaps without doing so itself. A spare has another file."""
+
+    process_id: bytes
+    is_spare: bool = False
+
+
+class PlaceSocket(msgspec.Struct, frozen=True):
+    """Move the socket file of a spare, which is a worker from now on, to where other processes look for it."""
 
     process_id: bytes
 
@@ -283,6 +290,7 @@ Instruction = Union[  # noqa: UP007
     ReadOutput,
     FinishOutput,
     RemoveSocket,
+    PlaceSocket,
     Forget,
     RemoveLog,
     RemoveRestartFiles,

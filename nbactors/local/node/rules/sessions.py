@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from nbactors.local.node.rules.alarms import Alarm
 from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.events import CloseForkserver, OpenForkserver
+from nbactors.local.node.rules.forking.environments import Environments
 from nbactors.local.node.rules.gpus import Gpu, GpuBank, session_gpus
 from nbactors.local.node.rules.lifecycle import State
 from nbactors.local.node.rules.queue import PlacementQueue
@@ -25,72 +25,6 @@ CLOSE_WITHIN_S = 4.0
 MEMORY_SHARE = 0.7
 
 ACCELERATOR_LABEL = "ray.io/accelerator-type"
-
-_encode = msgspec.msgpack.Encoder().encode
-
-
-class Environments:
-    """Environments by number. Equal environments have the same number, and thus share a forkserver."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[bytes, int] = {}
-        self._facts: dict[int, messages.Environment] = {}
-        self._keys: dict[int, bytes] = {}
-        self._users: dict[int, int] = {}
-        self._spares: dict[int, bytes] = {}
-        self.warnings: dict[int, str] = {}
-        """What the forkserver of an environment has said of modules that it has not imported."""
-        self._next = itertools.count(1)
-
-    def number(self, facts: messages.Environment) -> int:
-        """Return the number of an environment; a new number if the environment is unknown."""
-        key = _encode(
-            (facts.executable, facts.boot, facts.sys_path, facts.cwd, sorted(facts.environ.items()), facts.preload)
-        )
-        number = self._numbers.get(key)
-        if number is None:
-            number = self._numbers[key] = next(self._next)
-            self._facts[number] = facts
-            self._keys[number] = key
-        return number
-
-    def use(self, number: int) -> None:
-        """Note that a session uses the environment."""
-        self._users[number] = self._users.get(number, 0) + 1
-
-    def release(self, number: int) -> None:
-        """Note that a session no longer uses the environment."""
-        self._users[number] -= 1
-        if not self._users[number]:
-            del self._users[number]
-
-    def is_used(self, number: int) -> bool:
-        """Return whether any session uses the environment."""
-        return number in self._users
-
-    def facts(self, number: int) -> messages.Environment:
-        """Return the contents of an environment."""
-        return self._facts[number]
-
-    def note_spare(self, number: int, process_id: bytes) -> None:
-        """Note that the environment's forkserver has a process that becomes the worker with this id."""
-        if number in self._facts:
-            self._spares[number] = process_id
-
-    def take_spare(self, number: int) -> bytes:
-        """Return the id that the next worker of an environment should have; empty if any id serves."""
-        return self._spares.pop(number, b"")
-
-    def forget(self, number: int) -> None:
-        """Forget an environment that is no longer needed."""
-        del self._facts[number]
-        self.warnings.pop(number, None)
-        self._spares.pop(number, None)
-        del self._numbers[self._keys.pop(number)]
-
-    def __len__(self) -> int:
-        """How many environments are known."""
-        return len(self._facts)
 
 
 class Sessions:

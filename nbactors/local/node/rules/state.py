@@ -74,7 +74,7 @@ class NodeState:
         self._workers = Workers(
             context,
             self._sessions.environments.facts,
-            self._sessions.environments.take_spare,
+            self._sessions.environments.spares.order,
             on_ready=self._worker_ready,
             on_lost=self._worker_lost,
             on_reported=self._worker_reported,
@@ -149,7 +149,7 @@ class NodeState:
             events.Exited: self._workers.exited,
             events.Vanished: self._vanished,
             events.OutputEnded: self._workers.output_ended,
-            events.SpareMade: lambda event: self._sessions.environments.note_spare(event.environment, event.process_id),
+            events.SpareMade: self._spare_made,
             events.NotPreloaded: lambda event: self._sessions.not_preloaded(event.environment, event.reasons),
             events.ForkserverLost: lambda event: self._workers.orphan(event.workers, event.error),
             events.SocketsSeen: lambda event: self._restore_sockets(event.names),
@@ -161,6 +161,11 @@ class NodeState:
     def _connected(self, event: events.Connected) -> None:
         dismissal = self._context.later(HELLO_WITHIN_S, lambda: self._close_without_hello(event.conn))
         self._without_hello[event.conn] = dismissal
+
+    def _spare_made(self, event: events.SpareMade) -> None:
+        environments = self._sessions.environments
+        if environments.is_known(event.environment):
+            environments.spares.note(event.environment, event.process_id)
 
     def _output_read(self, event: events.OutputRead) -> None:
         worker = self._context.processes.get(event.process_id)
@@ -203,7 +208,8 @@ class NodeState:
         conn, message = event.conn, event.message
         process = self._clients.get(conn)
         if process is None:
-            if isinstance(message, messages.Hello) and conn in self._without_hello:
+            may_speak = conn in self._without_hello or self._sessions.environments.spares.has(conn)
+            if isinstance(message, messages.Hello) and may_speak:
                 with self._context.careful("Hello", lambda why: self._refuse(conn, "internal", why)):
                     self._hello(conn, message)
             else:
@@ -311,6 +317,7 @@ class NodeState:
     def _hello(self, conn: int, hello: messages.Hello) -> None:
         known = self._context.processes.get(hello.process_id)
         facts = self._context.facts
+        spares = self._sessions.environments.spares
         process: Process
         if hello.version != messages.PROTOCOL_VERSION:
             self._refuse(conn, "version", version_text(facts.package_version, hello))
@@ -323,6 +330,10 @@ class NodeState:
             process.conn, process.pid, process.role = conn, hello.pid, hello.role
             self._context.processes[hello.process_id] = process
             self._recovery.greet(process)
+        elif hello.role == "worker" and hello.is_spare and hello.process_id:
+            spares.join(conn, hello.process_id)
+            self._greet(conn)
+            return
         elif hello.role == "worker":
             if not isinstance(known, Worker) or known.ready or known.doomed:
                 self._refuse(conn, "runtime", "the node does not wait for this worker: it has to exit.")
@@ -337,12 +348,19 @@ class NodeState:
             text = f"no connection for role {hello.role!r} with process id {hello.process_id.hex()!r}: "
             self._refuse(conn, "value", text + "a session brings 16 bytes of its own, the command line none.")
             return
-        self._context.alarms.take_back(self._without_hello.pop(conn, None))
         self._clients[conn] = process
-        welcome = messages.Welcome(messages.PROTOCOL_VERSION, facts.node_id, facts.pid, facts.package_version)
-        self._context.do(events.Send(conn, welcome))
+        if spares.leave(conn):
+            self._context.do(events.PlaceSocket(hello.process_id))
+        else:
+            self._greet(conn)
         if isinstance(process, Worker) and not hello.returns:
             self._workers.register(process, conn, hello.pid)
+
+    def _greet(self, conn: int) -> None:
+        facts = self._context.facts
+        self._context.alarms.take_back(self._without_hello.pop(conn, None))
+        welcome = messages.Welcome(messages.PROTOCOL_VERSION, facts.node_id, facts.pid, facts.package_version)
+        self._context.do(events.Send(conn, welcome))
 
     def _is_greeted(self, event: events.Event) -> bool:
         return isinstance(event, events.Received | events.Disconnected) and event.conn in self._clients
@@ -358,7 +376,12 @@ class NodeState:
     def _disconnected(self, conn: int) -> None:
         self._context.alarms.take_back(self._without_hello.pop(conn, None))
         process = self._clients.pop(conn, None)
-        if process is None or process.lost:
+        if process is None:
+            spare_id = self._sessions.environments.spares.leave(conn)
+            if spare_id:
+                self._context.do(events.RemoveSocket(spare_id, is_spare=True))
+            return
+        if process.lost:
             return
         if isinstance(process, Worker):
             self._workers.disconnected(process)

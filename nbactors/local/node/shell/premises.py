@@ -118,7 +118,7 @@ class Premises:
         return ""
 
     def _restore(self, door: Door) -> None:
-        for path in (self._outer, self.directory, os.path.join(self.directory, "p")):
+        for path in (self._outer, self.directory, *(os.path.join(self.directory, name) for name in ("p", "s"))):
             _make(path)
         unsafe = problem(os.lstat(self._outer), ANY_ACCESS)
         if unsafe:

@@ -191,7 +191,10 @@ class Server:
         elif isinstance(instruction, events.Note):
             note(instruction.text)
         elif isinstance(instruction, events.RemoveSocket):
-            supervisor.remove_socket(instruction.process_id)
+            supervisor.remove_socket(instruction.process_id, instruction.is_spare)
+        elif isinstance(instruction, events.PlaceSocket):
+            if not supervisor.place_socket(instruction.process_id):
+                self._check_folder()  # the worker learns that it has to listen again
         else:
             self._leaving = self._leaving or instruction.final or self._door.shut_unless_connecting()
 

@@ -266,9 +266,21 @@ class Supervisor:
         """Remove the log of a worker."""
         sockets.remove(os.path.join(self._directory, LOGS, log_name(process_id)))
 
-    def remove_socket(self, process_id: bytes) -> None:
+    def remove_socket(self, process_id: bytes, is_spare: bool) -> None:
         """Remove the socket of a process, which may have ended without doing so."""
-        sockets.remove(sockets.process_socket_path(self._directory, process_id))
+        path = sockets.spare_socket_path if is_spare else sockets.process_socket_path
+        sockets.remove(path(self._directory, process_id))
+
+    def place_socket(self, process_id: bytes) -> bool:
+        """Move the socket of a spare to where those of workers are. Return False if its file was removed."""
+        try:
+            os.rename(
+                sockets.spare_socket_path(self._directory, process_id),
+                sockets.process_socket_path(self._directory, process_id),
+            )
+        except OSError:
+            return False
+        return True
 
     def reap(self) -> None:
         """Reap forkservers that have exited. Called on SIGCHLD."""

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from nbactors.limits import MAX_NAME
 
-PROTOCOL_VERSION = 18
+PROTOCOL_VERSION = 19
 
 
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
@@ -31,6 +31,7 @@ class Hello(Message, tag=1, frozen=True):
         role: "session", "worker", "cli" or "peer".
         package_version: The version of nbactors, for the text about a mismatch.
         returns: Whether a session or worker of a node that has crashed comes to the next node.
+        is_spare: Whether a worker has no order yet: its forkserver has made it ahead.
     """
 
     version: int
@@ -39,6 +40,7 @@ class Hello(Message, tag=1, frozen=True):
     role: Name
     package_version: Name
     returns: bool = False
+    is_spare: bool = False
 
 
 class ListenAgain(Message, tag=115, frozen=True):
