@@ -27,8 +27,8 @@ WORKER = "nbactors.local.worker.main"
 """The module of a worker's program.
 
 It has the functions `prepare()`, `make()` and `before_forks()`. A child calls the method `begin(process_id, directory)`
-of what `make` has returned. A spare then calls its method `join_as_spare()`, and with its order `take_order()`. At last
-the child calls `run(worker, title, runtime_env, readers)`.
+of what `make` has returned; a spare then calls its method `join_as_spare()`. With the order the child calls the method
+`take_order(readers)`, and at last `run(worker, title, runtime_env)`.
 """
 
 _Ordered = tuple[messages.Fork, list[int]]
@@ -280,7 +280,7 @@ class Forkserver:
             self._worker.join_as_spare()
             return spare.receive(sock, self._codec)
 
-        self._live(ordered, self._worker.take_order)
+        self._live(ordered)
 
     def _own_descriptors(self) -> list[int]:
         """Return the descriptors that a child must not have. To close their Python objects would touch more memory."""
@@ -304,7 +304,7 @@ class Forkserver:
     def _begin(self, process_id: bytes, directory: bytes) -> None:
         self._worker.begin(process_id, os_bytes.decode(directory))
 
-    def _live(self, ordered: Callable[[], _Ordered], take_order: Callable[[], None] | None = None) -> NoReturn:
+    def _live(self, ordered: Callable[[], _Ordered]) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -312,20 +312,18 @@ class Forkserver:
             os.setsid()
             for descriptor in self._own_descriptors():
                 os.close(descriptor)
-            order, (out, err, out_reader, err_reader) = ordered()
+            order, (out, err, *readers) = ordered()
             for descriptor, stream in ((out, 1), (err, 2)):
                 os.dup2(descriptor, stream)
                 os.close(descriptor)
-            if take_order is not None:
-                take_order()
+            for descriptor in readers:
+                os.set_inheritable(descriptor, False)
+            self._worker.take_order(tuple(readers))
             if order.sys_path:
                 sys.path[:] = os_bytes.decode_all(order.sys_path)
             if order.cwd:
                 _change_directory(os_bytes.decode(order.cwd))
-            readers = (out_reader, err_reader)
-            for descriptor in readers:
-                os.set_inheritable(descriptor, False)
-            self._program.run(self._worker, order.title, order.runtime_env, readers)
+            self._program.run(self._worker, order.title, order.runtime_env)
             status = 0
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else 1

@@ -30,7 +30,7 @@ main(int(sys.argv[1]), "stand_in")
 """
 
 STAND_IN = textwrap.dedent("""
-    import json, os, signal, sys, random
+    import json, os, signal, stat, sys, random
     IMPORTED_BY = os.getpid()
     inherited = set()
     def prepare():
@@ -49,17 +49,18 @@ STAND_IN = textwrap.dedent("""
                 raise OSError("no descriptor is left")
         def join_as_spare(self):
             pass
-        def take_order(self):
-            pass
+        def take_order(self, readers):
+            self.readers = readers
+            self.can_read = [stat.S_ISFIFO(os.fstat(reader).st_mode) for reader in readers]
     make = Worker
-    def run(worker, title, runtime_env, readers):
+    def run(worker, title, runtime_env):
         directory = worker.directory
         facts = {
             "pid": os.getpid(), "sid": os.getsid(0), "imported by": IMPORTED_BY, "cwd": os.getcwd(), "title": title,
             "path": sys.path[:1], "directory": directory, "random": random.random(), "process_id": worker.process_id,
             "SIGINT is ignored": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
             "SIGCHLD": int(signal.getsignal(signal.SIGCHLD)), "descriptors": sorted(map(int, os.listdir("/dev/fd"))),
-            "made by": worker.made_by, "bytecode": sys.dont_write_bytecode,
+            "made by": worker.made_by, "pipes": worker.can_read, "bytecode": sys.dont_write_bytecode,
             "variable": os.environ.get("PYTHONDONTWRITEBYTECODE"),
         }
         print(json.dumps(facts), flush=True)
@@ -174,7 +175,7 @@ def test_a_worker_is_a_fork_that_shares_no_descriptor_and_no_terminal_session(
 
 def test_the_read_ends_are_the_worker_s_alone(server: ForkServer) -> None:
     """A program that a worker runs does not get them."""
-    code = "import subprocess; print(*[os.get_inheritable(reader) for reader in readers], flush=True)"
+    code = "import subprocess; print(*[os.get_inheritable(reader) for reader in worker.readers], flush=True)"
     out, err = server.fork(1, code)
     with out, err:
         assert out.read().splitlines()[1] == "False False"
@@ -321,6 +322,7 @@ class TestSpares:
         facts = first_line(server.fork(number, "pass", sys_path=encode_all(["/second", *sys.path]), cwd=b"/"))
         assert (facts["pid"], facts["sid"], int(facts["process_id"], 16)) == (pid, pid, number)
         assert (facts["path"], facts["cwd"], len(facts["descriptors"])) == (["/second"], "/", 6)
+        assert facts["pipes"] == [True, True]
         assert server.next() == messages.Forked(number.to_bytes(16, "big"), pid, "")
         assert server.next() == messages.Exited(number.to_bytes(16, "big"), pid, 0)
         assert server.spare()[0] != number

@@ -39,7 +39,7 @@ class TestActors:
         with RawSession() as session:
             late = (
                 "from nbactors.local.worker import main; worker = main.make(); worker.begin(bytes(16), sys.argv[1]); "
-                "main.run(worker, '', None, None)"
+                "main.run(worker, '', None)"
             )
             worker = subprocess.run(
                 [sys.executable, "-c", f"import sys; {late}", str(home(own_directory))],

@@ -139,7 +139,7 @@ class Machine:
         spare = self._spare
         if spare is not None and spare.process.process_id == process_id:
             worker, self._spare = spare, None
-            self.world.later(self._delay(0.01), worker.process, worker.take_order, "takes its order")
+            self.world.later(self._delay(0.01), worker.process, worker.receive_order, "takes its order")
         else:
             worker = self._make(node, process_id)
             self.world.later(self._delay(0.01), worker.process, partial(self._join, worker), "joins the node")

@@ -69,15 +69,15 @@ class SimulatedWorker(main.Worker):
         if not is_spare:
             self._wait()
         elif self._has_order:
-            self.take_order()
+            self.receive_order()
 
-    def take_order(self) -> None:
+    def receive_order(self) -> None:
         """Be no spare any more, as soon as it has joined."""
         self._has_order = True
         if not self._has_joined:
             return
         try:
-            super().take_order()
+            self._leave_spares()
         except Left:
             return
         self._wait()

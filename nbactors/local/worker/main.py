@@ -125,21 +125,25 @@ class Worker:
         self.process.join(sock, "worker", __version__, is_spare)
         self._has_joined = True
 
-    def take_order(self) -> None:
-        """Be no spare any more. With the worker's stdout and stderr in place."""
-        self.process.be_ordered()
-        if self.process.node.lost:
-            self._on_node_lost(self.process.node.lost)
-
-    def run(self, readers: tuple[int, int]) -> None:
-        """Join the node, unless a spare has done that, wait for the assignment, and run calls. Does not return.
+    def take_order(self, readers: tuple[int, int]) -> None:
+        """Be no spare any more. The worker's stdout and stderr are in place.
 
         Args:
             readers: The read ends of its stdout and stderr, which it keeps for the next node, if this one crashes.
         """
+        self.executor.output.keep(readers)
+        if self.process.is_spare:
+            self._leave_spares()
+
+    def _leave_spares(self) -> None:
+        self.process.be_ordered()
+        if self.process.node.lost:
+            self._on_node_lost(self.process.node.lost)
+
+    def run(self) -> None:
+        """Join the node, unless a spare has done that, wait for the assignment, and run calls. Does not return."""
         process = self.process
         self._imported = ImportedFiles(early.inherited)
-        self.executor.output.keep(readers)
         if not self._has_joined:
             self._join(is_spare=False)
         if not process.reactor.wait(self._assigned, WELCOME_S):
@@ -339,14 +343,13 @@ def make() -> Worker:
     return Worker()
 
 
-def run(worker: Worker, title: str, runtime_env: messages.RuntimeEnv | None, readers: tuple[int, int]) -> None:
+def run(worker: Worker, title: str, runtime_env: messages.RuntimeEnv | None) -> None:
     """Be a worker, which has begun. The forkserver's child calls this, with the node's pipes as stdout and stderr.
 
     Args:
         worker: What `make` has returned.
         title: The process title until the first call.
         runtime_env: Applied before any user code is imported.
-        readers: The read ends of its stdout and stderr, which it keeps for the next node, if this one crashes.
     """
     sys.stdout, sys.stderr = worker.streams
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc] # as at interpreter start
@@ -358,4 +361,4 @@ def run(worker: Worker, title: str, runtime_env: messages.RuntimeEnv | None, rea
     if setup is not None:
         applying.run_hook(setup)
     set_title(title)
-    worker.run(readers)
+    worker.run()
