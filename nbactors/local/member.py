@@ -233,10 +233,10 @@ class Process:
 
     def be_ordered(self) -> None:
         """Be no spare any more, and tell the node. The main thread."""
+        self.node.say_hello_again()  # first: only this node may get it, not the next one
         # `search` stores, then looks whether this is a spare. This stores that it is none, then looks for searches. So
         # at least one of the two threads sees the other's store, and only one of them gets the search.
         self.is_spare = False
-        self.node.say_hello_again()
         self._begin_searches()
 
     def _begin_searches(self) -> None:

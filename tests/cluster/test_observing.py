@@ -130,7 +130,8 @@ def test_an_actor_whose_constructor_fails_is_told_to_be_dead_though_nothing_has_
             raise ValueError("no such model")
 
     broken = Broken.remote()
-    eventually(lambda: broken._link.facts().state == "dead")
+    # A worker of Ray takes a second to start, and several on a busy machine.
+    eventually(lambda: broken._link.facts().state == "dead", timeout_s=30)
     assert "no such model" in broken._link.facts().cause
     assert "no such model" in state.get_actor(id_of(broken))["death_cause"]
 

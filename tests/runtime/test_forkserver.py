@@ -375,6 +375,21 @@ class TestSpares:
         assert facts["pid"] != pid
         assert server.spare()[1] != pid
 
+    def test_there_is_another_spare_after_an_order_that_came_right_after_the_death_of_one(
+        self, server: ForkServer, spare: tuple[int, int]
+    ) -> None:
+        """The forkserver reads the order before it hears of the death, and the node has given another id."""
+        number, pid = spare
+        os.kill(server.process.pid, signal.SIGSTOP)
+        os.kill(pid, signal.SIGKILL)
+        out, err = server.fork(7, "pass")
+        os.kill(server.process.pid, signal.SIGCONT)
+        with out, err:
+            assert json.loads(out.readline())["pid"] != pid
+        another, other_pid = server.spare()
+        assert another != number
+        assert other_pid != pid
+
     def test_a_spare_that_cannot_begin_fails_no_worker(self, tmp_path: Path) -> None:
         server = ForkServer(tmp_path, environment(sys_path=encode_all(sys.path), cwd=bytes(tmp_path)))
         first_line(server.fork(1, "no spare"))

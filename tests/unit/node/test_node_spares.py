@@ -105,7 +105,6 @@ class TestItsOrder:
         spare.send(messages.ActorConstructed(actor.actor_id))
         node.end_worker(spare)
         assert session.one(messages.ActorDown).kind == "crashed"
-        assert not removed(node)
 
     def test_its_socket_is_placed_before_anybody_is_told_of_it(
         self, node: Scenario, session: Client, environment: int
@@ -136,6 +135,40 @@ class TestItsOrder:
         assert spare.one(messages.Assign).lease_id
 
 
+class TestItsSocket:
+    """Its file lies in another folder until it is a worker, and is removed however it ends."""
+
+    def test_it_dies_before_its_hello_and_another_is_made(self, node: Scenario, environment: int) -> None:
+        node.happen(events.SpareMade(environment, SPARE))
+        assert not removed(node)
+        node.happen(events.SpareMade(environment, b"t" * 16))
+        assert removed(node) == [SPARE]
+
+    def test_it_dies_before_its_hello_with_its_environment(self, node: Scenario) -> None:
+        node.session(environment=messages.Environment(b"/p", [], [], b"/", {}))  # keeps the node
+        session = node.session(environment=OTHER)
+        node.happen(events.SpareMade(node.take(events.OpenForkserver)[-1].environment, SPARE))
+        session.leave()
+        node.pass_time(1.0)
+        assert removed(node) == [SPARE]
+
+    def test_it_dies_before_its_hello_with_its_order(self, node: Scenario, session: Client, environment: int) -> None:
+        node.happen(events.SpareMade(environment, SPARE))
+        order(node, session)
+        node.happen(events.Forked(SPARE, PID))
+        node.happen(events.Exited(SPARE, -9))
+        assert removed(node) == [SPARE]
+
+    def test_it_could_not_be_moved(self, node: Scenario, session: Client, environment: int) -> None:
+        spare = joined(node)
+        node.happen(events.SpareMade(environment, SPARE))
+        order(node, session)
+        take_order(spare)
+        assert not removed(node)
+        spare.leave()
+        assert removed(node) == [SPARE]
+
+
 class TestItsEnd:
     def test_it_ends_before_its_order(self, node: Scenario, session: Client, environment: int) -> None:
         spare = joined(node)
@@ -158,7 +191,7 @@ class TestItsEnd:
         worker = Client(node, SPARE, "worker", PID + 1)
         if not is_first:
             spare.leave()
-        assert removed(node) == [SPARE]
+        assert SPARE in removed(node)
         assert worker.one(messages.Assign).actor_id
         assert not node.take(events.PlaceSocket)
         assert not session.got(messages.ActorDown)
@@ -186,7 +219,7 @@ class TestItsEnd:
         take_order(spare)
         assert closed(node) == [spare.conn]
         spare.leave()
-        assert removed(node) == [SPARE]
+        assert SPARE in removed(node)
         worker = node.start_worker()
         assert worker.process_id != SPARE
         assert worker.one(messages.Assign).actor_id

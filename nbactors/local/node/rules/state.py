@@ -165,7 +165,12 @@ class NodeState:
     def _spare_made(self, event: events.SpareMade) -> None:
         environments = self._sessions.environments
         if environments.is_known(event.environment):
-            environments.spares.note(event.environment, event.process_id)
+            self._remove_spare_socket(environments.spares.note(event.environment, event.process_id))
+
+    def _remove_spare_socket(self, process_id: bytes) -> None:
+        """Remove the socket file of a spare. The spare may have died before its Hello; the id may be empty."""
+        if process_id:
+            self._context.do(events.RemoveSocket(process_id, is_spare=True))
 
     def _output_read(self, event: events.OutputRead) -> None:
         worker = self._context.processes.get(event.process_id)
@@ -377,9 +382,7 @@ class NodeState:
         self._context.alarms.take_back(self._without_hello.pop(conn, None))
         process = self._clients.pop(conn, None)
         if process is None:
-            spare_id = self._sessions.environments.spares.leave(conn)
-            if spare_id:
-                self._context.do(events.RemoveSocket(spare_id, is_spare=True))
+            self._remove_spare_socket(self._sessions.environments.spares.leave(conn))
             return
         if process.lost:
             return

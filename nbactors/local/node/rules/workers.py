@@ -235,6 +235,8 @@ class Workers:
             self._context.do(events.Close(worker.conn))
             worker.conn = NO_CONNECTION
         self._context.do(events.RemoveSocket(worker.process_id))
+        # A spare may have died before its Hello, or its file may have stayed where it was.
+        self._context.do(events.RemoveSocket(worker.process_id, is_spare=True))
         self._context.later(REPORT_WITHIN_S, lambda: self._report(worker))
         self._on_lost(worker)
         self._settle(worker)

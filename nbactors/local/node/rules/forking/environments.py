@@ -59,12 +59,12 @@ class Environments:
         """Return whether there is an environment with this number."""
         return number in self._facts
 
-    def forget(self, number: int) -> None:
-        """Forget an environment that is no longer needed."""
+    def forget(self, number: int) -> bytes:
+        """Forget an environment that is no longer needed. Return the id of its spare; empty if there is none."""
         del self._facts[number]
         self.warnings.pop(number, None)
-        self.spares.forget(number)
         del self._numbers[self._keys.pop(number)]
+        return self.spares.forget(number)
 
     def __len__(self) -> int:
         """How many environments are known."""

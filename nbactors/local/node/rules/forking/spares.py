@@ -16,17 +16,23 @@ class Spares:
         self._made: dict[int, bytes] = {}
         self._joined: dict[int, bytes] = {}
 
-    def note(self, environment: int, process_id: bytes) -> None:
-        """Note that the environment's forkserver has a spare with this id. It has no other one."""
+    def note(self, environment: int, process_id: bytes) -> bytes:
+        """Note that the environment's forkserver has a spare with this id, and no other one.
+
+        Returns:
+            The id of the spare before, which is gone; empty if there was none.
+        """
+        before = self.forget(environment)
         self._made[environment] = process_id
+        return before
 
     def order(self, environment: int) -> bytes:
         """Return the id that the next worker of an environment should have; empty if any id serves."""
         return self._made.pop(environment, b"")
 
-    def forget(self, environment: int) -> None:
-        """Forget the spare of an environment that is no longer needed. It ends with its forkserver."""
-        self._made.pop(environment, None)
+    def forget(self, environment: int) -> bytes:
+        """Forget the spare of an environment. Return its id; empty if there is none."""
+        return self._made.pop(environment, b"")
 
     def join(self, conn: int, process_id: bytes) -> None:
         """Note that a spare has said Hello."""
