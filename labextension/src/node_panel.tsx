@@ -1,4 +1,5 @@
 import { useComputed, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { type Actions, ActorList } from "./actor_list.js";
 import { Question, ShownText, useTools } from "./actor_tools.js";
 import { bytes, span } from "./format.js";
@@ -8,6 +9,9 @@ import { Errors } from "./parts/errors.js";
 import { Meter } from "./parts/meter.js";
 import type { JobState, NodeState } from "./protocol.js";
 import { t } from "./words.js";
+
+/** Seconds for which a click on an actor waits for the cell of its call. The caller tells the cell apart from the call. */
+const AWAITED_S = 5;
 
 /** What the page around the panel does for it. */
 export interface Host {
@@ -43,15 +47,26 @@ export function NodePanel({ model, state, host }: Props) {
       reveal(call.job, call.cell_id);
     },
   };
-  const reveal = (jobId: string, cellId: string): void => {
+  const awaited = useRef({ id: "", until: 0 });
+  const reveal = (jobId: string, cellId: string): boolean => {
     const job = state.jobs[jobId];
-    if (job !== undefined && cellId !== "") host.reveal(job, cellId);
+    if (job === undefined || cellId === "") return false;
+    host.reveal(job, cellId);
+    return true;
   };
   const select = (id: string): void => {
     selected.value = id;
+    awaited.current.id = "";
     const row = state.rows[id];
-    if (row !== undefined) reveal(row.job, row.cell_id);
+    if (row === undefined || reveal(row.job, row.cell_id)) return;
+    if (row.mark === "busy" && row.job !== "") awaited.current = { id, until: state.now + AWAITED_S };
   };
+  useEffect(() => {
+    const row = state.rows[awaited.current.id];
+    if (row === undefined) return;
+    const isOver = row.mark !== "busy" || state.now > awaited.current.until;
+    if (isOver || reveal(row.job, row.cell_id)) awaited.current.id = "";
+  }, [state]);
 
   return (
     <section class={`nba-side${isOff && state.order.length > 0 ? " nba-away" : ""}`} aria-label={t("Actors")}>

@@ -4,7 +4,7 @@ import { beforeEach, expect, test } from "vitest";
 import { CallBar } from "../src/actor_list.js";
 import { PanelModel } from "../src/model.js";
 import { type Host, NodePanel } from "../src/node_panel.js";
-import type { NodeState } from "../src/protocol.js";
+import type { NodeRow, NodeState } from "../src/protocol.js";
 import { job, node, nodeRow } from "./node.js";
 import { FakeWidget } from "./widget.js";
 
@@ -72,5 +72,35 @@ test("the selected actor's cell is shown, with the keyboard as with a click", as
     list?.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }));
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+  expect(asked).toEqual(["reveal x.ipynb c1"]);
+});
+
+/** Shows an actor, selects it, and shows it again as it is later. */
+async function selected(before: Partial<NodeRow>, later: Partial<NodeRow>, seconds = 1): Promise<void> {
+  const jobs = { 1: job("x.ipynb") };
+  const shown = (changes: Partial<NodeRow>) => node([nodeRow("a", "1", changes)], jobs);
+  await show(shown(before));
+  place.querySelector(".nba-rows")?.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await show({ ...shown(later), now: 100 + seconds });
+}
+
+test("the selection of an actor whose cell is not known yet leads there as soon as it is", async () => {
+  await selected({ mark: "busy", cell_id: "" }, { mark: "busy", cell_id: "c1" });
+  expect(asked).toEqual(["reveal x.ipynb c1"]);
+});
+
+test("a selection leads to no cell that is known much later", async () => {
+  await selected({ mark: "busy", cell_id: "" }, { mark: "busy", cell_id: "c1" }, 60);
+  expect(asked).toEqual([]);
+});
+
+test("the selection of an actor that has not been called leads to no call that comes", async () => {
+  await selected({ mark: "idle", cell_id: "" }, { mark: "busy", cell_id: "c1" });
+  expect(asked).toEqual([]);
+});
+
+test("a selection leads to the cell once", async () => {
+  await selected({ mark: "busy", cell_id: "c1" }, { mark: "busy", cell_id: "c2" });
   expect(asked).toEqual(["reveal x.ipynb c1"]);
 });
