@@ -16,12 +16,17 @@ from typing import Any, NamedTuple
 import click
 
 import nbactors
+from nbactors.local.task_events.recorder import BUSY, LISTED
 
 CALLS = 200
 """Calls that are counted together."""
 
-WARM_CALLS = 300
-"""Calls before: the interpreter has specialised its bytecodes then, and connections are made."""
+WARM_CALLS = LISTED + BUSY + 50
+"""Calls before: the interpreter has specialised its bytecodes then, and connections are made.
+
+They are also the first ones of this half second, to each of which task events give more work than to later ones. So the
+counted calls are later ones, unless another half second begins among them.
+"""
 
 LONG_S = 60.0
 """Seconds for which a counted thread keeps the GIL, unless it makes a system call."""
@@ -143,12 +148,13 @@ def account(kind: str = "plain") -> tuple[Work, Work]:
         for _ in range(times):
             get(method.remote())
 
-    call(WARM_CALLS)
     for by_bytecode in (True, False):
+        call(WARM_CALLS)
         get(actor.begin.remote(by_bytecode))
         call(CALLS)
         there = get(actor.end.remote())
     for by_bytecode in (True, False):
+        call(WARM_CALLS)
         count.begin(by_bytecode=by_bytecode)
         try:
             call(CALLS)
