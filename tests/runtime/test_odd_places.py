@@ -158,7 +158,7 @@ def test_a_runtime_directory_is_private_whatever_the_umask(own_directory: Path, 
     assert run(tmp_path, f"import os; os.umask({umask})", NBACTORS_DIR=bytes(own_directory), NBACTORS_LINGER_S=b"9")
     modes = {path.relative_to(own_directory).name: path.stat().st_mode & 0o777 for path in own_directory.rglob("*")}
     own = own_directory.stat().st_mode & 0o777
-    assert own == modes.pop(str(PROTOCOL_VERSION)) == modes.pop("p") == modes.pop("logs") == 0o700
+    assert own == modes.pop(str(PROTOCOL_VERSION)) == modes.pop("p") == modes.pop("s") == modes.pop("logs") == 0o700
     assert set(modes.values()) == {0o600}, modes
 
 
