@@ -56,8 +56,10 @@ def test_a_running_thread_is_a_leak(mess: ExitStack) -> None:
 
 def test_a_child_process_is_a_leak(mess: ExitStack) -> None:
     with pytest.raises(LeakError, match=r"processes: pid .* sys\.stdin\.read"), check_leaks(timeout_s=0):
-        command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-        mess.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE))
+        command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
+        child = mess.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        assert child.stdout is not None
+        child.stdout.readline()  # the system shows no arguments of a process whose program is just being loaded
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mapped memory is listed on Linux only")
