@@ -132,11 +132,8 @@ class Forkserver:
         self._spare: spare.Spare | None = None
         self._directory = b""
         """The node's directory, known since the first order."""
-        self._orders = 0
-        self._spare_order = 0
-        """The number of the order after which the last spare was made, or tried."""
-        self._failed_order = 0
-        """That of the last spare that failed. The next is made after a later order, lest one after another dies."""
+        self._may_make_spare = False
+        """Whether an order came since the last spare was made, or tried. Otherwise one after another might die."""
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ)
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
@@ -148,7 +145,7 @@ class Forkserver:
         The workers go on, and somebody has to reap them, and to kill the processes that they leave.
         """
         while True:
-            needs_spare = self._spare is None and self._orders > self._failed_order and not self._is_left
+            needs_spare = self._spare is None and self._may_make_spare and not self._is_left
             ready = self._selector.select(SPARE_AFTER_S if needs_spare else None)
             if not ready:
                 self._make_spare()
@@ -164,11 +161,11 @@ class Forkserver:
                 return
 
     def _make_spare(self) -> None:
-        self._spare_order = self._orders
+        self._may_make_spare = False
         try:
             self._spare = spare.Spare(self._live_as_spare)
         except OSError:  # the next order forks a worker itself, or reports why that fails
-            self._failed_order = self._spare_order
+            pass
         else:
             self._send(messages.SpareMade(self._spare.process_id))
 
@@ -219,7 +216,7 @@ class Forkserver:
         self._import(order.modules)
         child = self._taken_spare(order)
         self._directory = order.directory
-        self._orders += 1
+        self._may_make_spare = True
         try:
             pid = child.pid if child is not None and child.give(order, pipes) else os.fork()
         except OSError as error:
@@ -266,7 +263,6 @@ class Forkserver:
             if self._spare is not None and self._spare.pid == pid:
                 self._spare.close()
                 self._spare = None
-                self._failed_order = self._spare_order
             process_id = self._workers.pop(pid, None)
             if process_id is not None:
                 self._send(messages.Exited(process_id, pid, os.waitstatus_to_exitcode(status)))
