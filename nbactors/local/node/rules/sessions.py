@@ -10,7 +10,7 @@ import msgspec
 from nbactors.local.node.rules.alarms import Alarm
 from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
-from nbactors.local.node.rules.events import CloseForkserver, OpenForkserver, RemoveSocket
+from nbactors.local.node.rules.events import CloseForkserver, OpenForkserver
 from nbactors.local.node.rules.forking.environments import Environments
 from nbactors.local.node.rules.gpus import Gpu, GpuBank, session_gpus
 from nbactors.local.node.rules.lifecycle import State
@@ -35,7 +35,7 @@ class Sessions:
     """
 
     def __init__(self, context: Context, end: Callable[[Session], None]) -> None:
-        self.environments = Environments()
+        self.environments = Environments(context)
         self._context = context
         self._end = end
         self._bank = GpuBank()
@@ -178,10 +178,8 @@ class Sessions:
         if number == self._spare:
             self._spare = 0
         if not self.environments.is_used(number):
-            spare_id = self.environments.forget(number)
+            self.environments.forget(number)
             self._context.do(CloseForkserver(number))
-            if spare_id:
-                self._context.do(RemoveSocket(spare_id, is_spare=True))
 
     def _kind(self, gpu_ids: list[str]) -> str:
         """Return the kind of the machine's GPUs, if a session has some; empty if it is not known."""

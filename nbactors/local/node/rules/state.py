@@ -165,12 +165,7 @@ class NodeState:
     def _spare_made(self, event: events.SpareMade) -> None:
         environments = self._sessions.environments
         if environments.is_known(event.environment):
-            self._remove_spare_socket(environments.spares.note(event.environment, event.process_id))
-
-    def _remove_spare_socket(self, process_id: bytes) -> None:
-        """Remove the socket file of a spare. The spare may have died before its Hello; the id may be empty."""
-        if process_id:
-            self._context.do(events.RemoveSocket(process_id, is_spare=True))
+            environments.spares.note(event.environment, event.process_id)
 
     def _output_read(self, event: events.OutputRead) -> None:
         worker = self._context.processes.get(event.process_id)
@@ -354,7 +349,7 @@ class NodeState:
             self._refuse(conn, "value", text + "a session brings 16 bytes of its own, the command line none.")
             return
         self._clients[conn] = process
-        if spares.leave(conn):
+        if spares.take(conn):
             self._context.do(events.PlaceSocket(hello.process_id))
         else:
             self._greet(conn)
@@ -382,7 +377,7 @@ class NodeState:
         self._context.alarms.take_back(self._without_hello.pop(conn, None))
         process = self._clients.pop(conn, None)
         if process is None:
-            self._remove_spare_socket(self._sessions.environments.spares.leave(conn))
+            self._sessions.environments.spares.leave(conn)
             return
         if process.lost:
             return

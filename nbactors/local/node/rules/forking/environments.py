@@ -6,6 +6,7 @@ import itertools
 
 import msgspec
 
+from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.forking.spares import Spares
 from nbactors.local.wire import messages
 
@@ -15,12 +16,12 @@ _encode = msgspec.msgpack.Encoder().encode
 class Environments:
     """Environments by number. Equal environments have the same number, and thus share a forkserver."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
         self._numbers: dict[bytes, int] = {}
         self._facts: dict[int, messages.Environment] = {}
         self._keys: dict[int, bytes] = {}
         self._users: dict[int, int] = {}
-        self.spares = Spares()
+        self.spares = Spares(context)
         self.warnings: dict[int, str] = {}
         """What the forkserver of an environment has said of modules that it has not imported."""
         self._next = itertools.count(1)
@@ -59,12 +60,12 @@ class Environments:
         """Return whether there is an environment with this number."""
         return number in self._facts
 
-    def forget(self, number: int) -> bytes:
-        """Forget an environment that is no longer needed. Return the id of its spare; empty if there is none."""
+    def forget(self, number: int) -> None:
+        """Forget an environment that is no longer needed."""
         del self._facts[number]
         self.warnings.pop(number, None)
+        self.spares.forget(number)
         del self._numbers[self._keys.pop(number)]
-        return self.spares.forget(number)
 
     def __len__(self) -> int:
         """How many environments are known."""
