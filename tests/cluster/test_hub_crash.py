@@ -7,24 +7,72 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cluster.subjects import counter
 from nbactors.testing import eventually
 
 
-def _crash_hub() -> None:
+def _rows_of_hub() -> list[dict[str, Any]]:
     import ray
 
-    rows = [row for row in ray._private.state.actors().values() if row["ActorClassName"] == "Hub"]
-    (pid,) = [row["Pid"] for row in rows if row["State"] == "ALIVE"]
+    return [row for row in ray._private.state.actors().values() if row["ActorClassName"] == "Hub"]
+
+
+def _pid_of_hub() -> int:
+    (pid,) = [row["Pid"] for row in _rows_of_hub() if row["State"] == "ALIVE"]
+    assert isinstance(pid, int)
+    return pid
+
+
+def _crash_hub() -> None:
+    pid = _pid_of_hub()
     os.kill(pid, signal.SIGKILL)
 
     def is_back() -> bool:
-        row = ray._private.state.actors(rows[-1]["ActorID"])
+        row = _rows_of_hub()[-1]
         return row["State"] == "ALIVE" and row["Pid"] != pid
 
     eventually(is_back, timeout_s=30)
+
+
+def leaver() -> Any:
+    """Return a class whose actors end at the same moment, when `gate`, a FIFO, has a byte for each."""
+
+    class Leaver:
+        def __init__(self, folder: Path) -> None:
+            self._folder = folder
+
+        def pid(self) -> int:
+            return os.getpid()
+
+        def __ray_shutdown__(self) -> None:
+            (self._folder / f"{os.getpid()}.ends").touch()
+            with (self._folder / "gate").open("rb", buffering=0) as gate:
+                gate.read(1)
+
+    return Leaver
+
+
+def test_actors_that_end_at_once_do_not_crash_the_hub(fresh: Any, tmp_path: Path) -> None:
+    """Ray aborts an actor that runs two calls with one id, which calls of ending actors had."""
+    fresh.init(engine="ray", num_cpus=4)
+    os.mkfifo(tmp_path / "gate")
+    cls = fresh.remote(leaver())
+    actors = [cls.options(num_cpus=0).remote(tmp_path) for _ in range(10)]
+    leavers = fresh.get([actor.pid.remote() for actor in actors], timeout=60)
+    hub = _pid_of_hub()
+    del actors
+
+    def ends(pid: int) -> bool:
+        return (tmp_path / f"{pid}.ends").exists() or not psutil.pid_exists(pid)  # a late one is killed, without a hook
+
+    eventually(lambda: all(map(ends, leavers)), timeout_s=30)
+    with (tmp_path / "gate").open("r+b", buffering=0) as gate:
+        gate.write(b"." * len(leavers))
+        eventually(lambda: not any(map(psutil.pid_exists, leavers)), timeout_s=30)
+    assert psutil.pid_exists(hub)
 
 
 def test_output_and_interrupts_survive_the_crash_of_the_hub(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import CodeType
@@ -32,6 +33,9 @@ from nbactors.cluster.host.worker import CLOSE_S, of_process
 from nbactors.definitions.metadata import ActorMeta
 from nbactors.exceptions import RayTaskError
 from nbactors.exceptions.one_line import brief
+
+CLOSING_S = 5.0
+"""Seconds in which an ending process sends what it has, at most. The steps have shorter limits of their own."""
 
 _LEAVING = (SystemExit, ray.exceptions.AsyncioActorExit)
 """What leaves a method to end the actor."""
@@ -216,8 +220,16 @@ class Host:
             if hook is not None:
                 hook()
         finally:  # Ray writes an error of the hook to its log, and goes on
-            self.process.close()
-            self._orders.close(CLOSE_S)
+            # Ray makes the id of a call from that of the task which makes it. The main thread runs no task any more,
+            # so the calls it makes now have the same ids in each process that ends, and Ray aborts an actor that runs
+            # two calls with one id: the hub, when two actors ended at once. The calls of another thread have their own.
+            closing = threading.Thread(target=self._close, name="nbactors-closing", daemon=True)
+            closing.start()
+            closing.join(CLOSING_S)
+
+    def _close(self) -> None:
+        self.process.close()
+        self._orders.close(CLOSE_S)
 
 
 def _task_id() -> str:
