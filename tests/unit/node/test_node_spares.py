@@ -34,6 +34,14 @@ def joined(node: Scenario, pid: int = PID) -> Client:
     return Client(node, SPARE, "worker", pid, is_spare=True)
 
 
+@pytest.fixture
+def spare(node: Scenario, environment: int) -> Client:
+    """A spare of the session's environment that has joined, and that the forkserver has told of."""
+    spare = joined(node)
+    node.happen(events.SpareMade(environment, SPARE))
+    return spare
+
+
 def take_order(spare: Client) -> None:
     """Have the spare say that it is the worker now."""
     spare.send(messages.Hello(messages.PROTOCOL_VERSION, SPARE, spare.pid, "worker", "1.2.3"))
@@ -107,28 +115,22 @@ class TestItsOrder:
         assert session.one(messages.ActorDown).kind == "crashed"
 
     def test_its_socket_is_placed_before_anybody_is_told_of_it(
-        self, node: Scenario, session: Client, environment: int
+        self, node: Scenario, session: Client, spare: Client
     ) -> None:
-        spare = joined(node)
-        node.happen(events.SpareMade(environment, SPARE))
         order(node, session)
         node.done.clear()
         take_order(spare)
         kinds = [type(one) if not isinstance(one, events.Send) else type(one.message) for one in node.done]
         assert kinds.index(events.PlaceSocket) < kinds.index(messages.ActorUp)
 
-    def test_it_may_wait_for_long(self, node: Scenario, session: Client, environment: int) -> None:
-        spare = joined(node)
-        node.happen(events.SpareMade(environment, SPARE))
+    def test_it_may_wait_for_long(self, node: Scenario, session: Client, spare: Client) -> None:
         node.pass_time(LATER_S)
         assert not closed(node)
         order(node, session)
         take_order(spare)
         assert spare.one(messages.Assign).actor_id
 
-    def test_it_serves_tasks(self, node: Scenario, session: Client, environment: int) -> None:
-        spare = joined(node)
-        node.happen(events.SpareMade(environment, SPARE))
+    def test_it_serves_tasks(self, node: Scenario, session: Client, spare: Client) -> None:
         session.request_lease()
         take_order(spare)
         assert session.one(messages.LeaseGranted).process_id == SPARE
@@ -159,9 +161,7 @@ class TestItsSocket:
         node.happen(events.Exited(SPARE, -9))
         assert removed(node) == [SPARE]
 
-    def test_it_could_not_be_moved(self, node: Scenario, session: Client, environment: int) -> None:
-        spare = joined(node)
-        node.happen(events.SpareMade(environment, SPARE))
+    def test_it_could_not_be_moved(self, node: Scenario, session: Client, spare: Client) -> None:
         order(node, session)
         take_order(spare)
         assert not removed(node)
@@ -170,20 +170,16 @@ class TestItsSocket:
 
 
 class TestItsEnd:
-    def test_it_ends_before_its_order(self, node: Scenario, session: Client, environment: int) -> None:
-        spare = joined(node)
-        node.happen(events.SpareMade(environment, SPARE))
+    def test_it_ends_before_its_order(self, node: Scenario, session: Client, spare: Client) -> None:
         spare.leave()
         assert removed(node) == [SPARE]
         assert order(node, session).process_id != SPARE
 
     @pytest.mark.parametrize("is_first", [True, False])
     def test_it_ends_before_its_order_reaches_it(
-        self, node: Scenario, session: Client, environment: int, is_first: bool
+        self, node: Scenario, session: Client, spare: Client, is_first: bool
     ) -> None:
         """The forkserver notices that, or it has killed the spare, and forks another process with the id."""
-        spare = joined(node)
-        node.happen(events.SpareMade(environment, SPARE))
         order(node, session)
         if is_first:
             spare.leave()
@@ -196,10 +192,8 @@ class TestItsEnd:
         assert not node.take(events.PlaceSocket)
         assert not session.got(messages.ActorDown)
 
-    def test_it_ends_after_its_order_was_sent(self, node: Scenario, session: Client, environment: int) -> None:
+    def test_it_ends_after_its_order_was_sent(self, node: Scenario, session: Client, spare: Client) -> None:
         """It cannot have run any code of the actor: another process is tried, and no restart is used up."""
-        spare = joined(node)
-        node.happen(events.SpareMade(environment, SPARE))
         session.create(max_restarts=1)
         assert node.take(events.Spawn)[-1].order.process_id == SPARE
         node.happen(events.Forked(SPARE, PID))
@@ -211,9 +205,7 @@ class TestItsEnd:
         assert worker.one(messages.Assign).actor_id
         assert not session.got(messages.ActorDown)
 
-    def test_it_is_refused_if_its_forkserver_is_gone(self, node: Scenario, session: Client, environment: int) -> None:
-        spare = joined(node)
-        node.happen(events.SpareMade(environment, SPARE))
+    def test_it_is_refused_if_its_forkserver_is_gone(self, node: Scenario, session: Client, spare: Client) -> None:
         order(node, session)
         node.happen(events.ForkserverLost([SPARE], "it has crashed"))
         take_order(spare)
@@ -225,10 +217,8 @@ class TestItsEnd:
         assert worker.one(messages.Assign).actor_id
 
     def test_it_is_refused_if_its_actor_was_killed_meanwhile(
-        self, node: Scenario, session: Client, environment: int
+        self, node: Scenario, session: Client, spare: Client
     ) -> None:
-        spare = joined(node)
-        node.happen(events.SpareMade(environment, SPARE))
         order(node, session)
         (actor,) = node.state._actors.table
         session.send(messages.KillActor(node.rid(), actor.actor_id, True))
