@@ -67,6 +67,8 @@ class Reactor(ReactorBase):
         self.park.acquire()
         self.closed = False
         self.dirty: deque[Flushable] = deque()
+        self._settled = 0
+        """How many targets have been taken out of `dirty`."""
         self.left_steps = LeftSteps()
         self.trash: deque[Callable[[], None]] = deque()
         self._blame = Blame(self.in_background_thread)
@@ -372,13 +374,17 @@ class Reactor(ReactorBase):
         while True:
             if not dirty:
                 break
-            target = dirty[0]
+            target, settled = dirty[0], self._settled
             try:
                 if not target.serve():
                     self.left_steps.add(target)
             except BaseException as error:  # noqa: BLE001 - see `blame`
                 self.blame(error, target.flush)
-            if dirty and dirty[0] is target:
+            # A handler that has interrupted this may have taken the target out. To find it in front again is no proof
+            # that it has not: another thread may have put it in anew, for messages that came later. Were it taken out
+            # now, these and all behind them would wait for ever. No call comes between the next two lines.
+            if dirty and settled == self._settled:
+                self._settled += 1
                 dirty.popleft()
 
     def blame(self, error: BaseException, callback: Callable[..., None], *args: Any) -> None:

@@ -50,6 +50,39 @@ def test_a_callback_added_with_call_at_last_runs_when_the_reactor_closes(reactor
     assert done == ["before", "after"]
 
 
+class Outlet:
+    """A target of flushes. A signal handler that polls interrupts the end of its first step."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        self.reactor = reactor
+        self.queued = ["first"]
+        self.sent: list[str] = []
+
+    def serve(self) -> bool:
+        is_interrupted = not self.sent
+        self.sent += self.queued
+        self.queued.clear()
+        if is_interrupted:
+            self.reactor.poll(0)  # by the handler
+            self.queued.append("second")  # by another thread
+            self.reactor.soon(self)
+        return True
+
+    def flush(self) -> None:
+        self.serve()
+
+
+def test_what_is_queued_after_a_handler_has_flushed_goes_out() -> None:
+    """The interrupted flush must not take back the request for the next one: the rest would wait for ever."""
+    reactor = Reactor("test-io")
+    outlet = Outlet(reactor)
+    reactor.soon(outlet)
+    reactor.poll(0)
+    reactor.poll(0)
+    reactor.close()
+    assert outlet.sent == ["first", "second"]
+
+
 def test_a_waiting_thread_reads_its_own_reply(reactor, pipe):
     waiters, send = pipe
     for number in range(100):
