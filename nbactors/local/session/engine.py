@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
@@ -30,6 +31,7 @@ from nbactors.local.member import Process
 from nbactors.local.objects.arrivals import Arrivals
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
+from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.session.printer import Printer
 from nbactors.local.session.showing import Showing
 from nbactors.local.session.signal_wakeup import SignalWakeup
@@ -75,6 +77,9 @@ GROUP_STEP_S = 60.0
 GROUP_ANSWER_S = 30.0
 """Seconds beyond those in which the node has to answer."""
 
+DETACH_S = 5.0
+"""Seconds that the end of a session waits until its detached actors have their classes."""
+
 CLOSE_S = 6.0
 """Seconds to wait for the node's answer at shutdown: the session's actors have ended 5 seconds after it leaves."""
 
@@ -98,6 +103,8 @@ class LocalEngine(Engine):
         self.process = process
         self.job_id = job_id
         self._namespace = namespace
+        self._detaching: list[LocalActorLink] = []
+        """Detached actors that this process has made, and whose class it may not have sent yet."""
 
     @property
     def namespace(self) -> str:
@@ -254,6 +261,8 @@ class LocalEngine(Engine):
         construct = Construction(link, code, prepared, concurrency, origin)
         construct.submitted = monotonic() if options.enable_task_events else 0.0
         construct.parent_id = parent.task_id if parent is not None else b""
+        if options.detached:
+            self._detaching = [*(made for made in self._detaching if made.construct is not None), link]
         if options.max_restarts:
             if options.detached:
                 construct.file = restart_files.constructor(self.process.directory, actor_id)
@@ -592,6 +601,24 @@ class SessionEngine(LocalEngine):
                 stacklevel=5,
             )
 
+    def _await_detached(self, deadline: float) -> None:
+        """Wait until the session's detached actors have their classes: afterwards nobody could send these."""
+        for link in self._detaching:
+            construct = link.construct
+            if construct is None:
+                continue
+            waiter = construct.waiter = Waiter()
+            if link.construct is construct:  # else it was sent before it had the waiter
+                self.process.reactor.wait(waiter, max(deadline - monotonic(), 0.0))
+            if not waiter.done and link.construct is construct:
+                warnings.warn(
+                    f"the detached actor {link.actor_id.hex()} is lost: it had no worker within {DETACH_S:g} s after "
+                    "the end of the session that has created it, perhaps because its resources are taken. End the "
+                    "session when the actor is up: ray.get(actor.__ray_ready__.remote()).",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+
     def shutdown(self) -> None:
         process = self.process
         if process.membership.has_left:
@@ -600,10 +627,11 @@ class SessionEngine(LocalEngine):
             process.forget()
             return
         self.checkpoints.clear()
-        deadline = monotonic() + CLOSE_S
         has_node = not process.node.lost
         try:
             if has_node:
+                self._await_detached(monotonic() + DETACH_S)
+                deadline = monotonic() + CLOSE_S
                 self.report_metrics()
                 process.flush()
                 try:

@@ -288,6 +288,8 @@ class LocalActorLink(Target, ActorLink):
         """Drop the construction, which is sent or void, and return it."""
         construct, self.construct = self.construct, None
         self._hold = None
+        if construct is not None and construct.waiter is not None:
+            construct.waiter.finish()
         return construct
 
     def _send(self, connection: Connection, call: PendingCall) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.objects.entry import Entry
     from nbactors.local.objects.values import Values
+    from nbactors.local.reactor.waiter import Waiter
 
 
 class Concurrency(NamedTuple):
@@ -44,6 +45,7 @@ class Construction(Sent):
         is_written: Whether the file was written.
         restarts: The restart of the actor that this is for, as in `ActorUp`.
         submitted, parent_id: See `messages.Call`.
+        waiter: The wait of a thread for its end; None for none.
     """
 
     __slots__ = (
@@ -57,6 +59,7 @@ class Construction(Sent):
         "parent_id",
         "restarts",
         "submitted",
+        "waiter",
     )
 
     def __init__(
@@ -72,6 +75,7 @@ class Construction(Sent):
         self.restarts = 0
         self.submitted = 0.0
         self.parent_id = b""
+        self.waiter: Waiter | None = None
         if isinstance(prepared, bytes):
             prepared = Arguments(Held(prepared), [])
         self.arguments = prepared
