@@ -38,11 +38,14 @@ def _crash_hub() -> None:
 
 
 def leaver() -> Any:
-    """Return a class whose actors end at the same moment, when `gate`, a FIFO, has a byte for each."""
+    """Return a class whose actors end at the same moment, when `gate`, a FIFO, has a byte for each.
+
+    Each prints `lines` long lines then.
+    """
 
     class Leaver:
-        def __init__(self, folder: Path) -> None:
-            self._folder = folder
+        def __init__(self, folder: Path, lines: int) -> None:
+            self._folder, self._lines = folder, lines
 
         def pid(self) -> int:
             return os.getpid()
@@ -51,16 +54,22 @@ def leaver() -> Any:
             (self._folder / f"{os.getpid()}.ends").touch()
             with (self._folder / "gate").open("rb", buffering=0) as gate:
                 gate.read(1)
+            for _ in range(self._lines):
+                print("x" * 5_000_000)
+            print("the last line")
 
     return Leaver
 
 
-def test_actors_that_end_at_once_do_not_crash_the_hub(fresh: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "lines"), [(10, 0), (4, 5)], ids=["", "with much output"])
+def test_actors_that_end_at_once_do_not_crash_the_hub(
+    fresh: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], count: int, lines: int
+) -> None:
     """Ray aborts an actor that runs two calls with one id, which calls of ending actors had."""
     fresh.init(engine="ray", num_cpus=4)
     os.mkfifo(tmp_path / "gate")
     cls = fresh.remote(leaver())
-    actors = [cls.options(num_cpus=0).remote(tmp_path) for _ in range(10)]
+    actors = [cls.options(num_cpus=0).remote(tmp_path, lines) for _ in range(count)]
     leavers = fresh.get([actor.pid.remote() for actor in actors], timeout=60)
     hub = _pid_of_hub()
     del actors
@@ -73,6 +82,13 @@ def test_actors_that_end_at_once_do_not_crash_the_hub(fresh: Any, tmp_path: Path
         gate.write(b"." * len(leavers))
         eventually(lambda: not any(map(psutil.pid_exists, leavers)), timeout_s=30)
     assert psutil.pid_exists(hub)
+    shown: list[str] = []
+
+    def has_shown_all() -> bool:
+        shown.append(capfd.readouterr().out)
+        return "".join(shown).count("the last line") == len(list(tmp_path.glob("*.ends")))
+
+    eventually(has_shown_all, timeout_s=30)
 
 
 def test_output_and_interrupts_survive_the_crash_of_the_hub(

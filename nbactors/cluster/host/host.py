@@ -224,8 +224,12 @@ class Host:
             # so the calls it makes now have the same ids in each process that ends, and Ray aborts an actor that runs
             # two calls with one id: the hub, when two actors ended at once. The calls of another thread have their own.
             closing = threading.Thread(target=self._close, name="nbactors-closing", daemon=True)
-            closing.start()
-            closing.join(CLOSING_S)
+            try:
+                closing.start()
+            except RuntimeError:  # the user may have no more threads
+                self._close()
+            else:
+                closing.join(CLOSING_S)
 
     def _close(self) -> None:
         self.process.close()

@@ -78,9 +78,9 @@ class Lines:
                 self._unfinished[key] = rest
             if newline:
                 self._add(Part(hub, cell, stream, lines + newline))
-            is_full = self._size > MAX_WAITING
-        if is_full:
-            self.flush()
+            # The sender's thread sends it, not this one, which may be the main thread of an ending worker: see
+            # `Host.shut_down` for what its calls would do.
+            self._changed.wait_for(lambda: self._size <= MAX_WAITING or self._is_closed, ACK_S)
 
     def finish(self, hub: str, cell: int, threads: Collection[int] = (0,)) -> bool:
         """Take the unfinished lines that threads have written for a call. See `write`.
@@ -139,7 +139,8 @@ class Lines:
                 self._changed.wait_for(lambda: self._parts or self._is_closed)
                 if self._is_closed:
                     return
-                self._changed.wait(SEND_S)  # what follows soon goes with it
+                if self._size <= MAX_WAITING:
+                    self._changed.wait(SEND_S)  # what follows soon goes with it
             self._send_all()
 
     def _send_all(self) -> None:
@@ -147,6 +148,7 @@ class Lines:
             with self._changed:
                 self._is_sending = bool(self._parts)  # before they leave `_parts`: `finish` looks without the lock
                 parts, self._parts, self._size = self._parts, [], 0
+                self._changed.notify_all()  # those who wait for room
             try:
                 self._send_parts(parts)
             finally:
