@@ -57,6 +57,8 @@ class Unread:
     Attributes:
         tell: Called with an error, and what has become of it. The leader's thread, in the order of the events.
         is_ignored: Whether errors are not reported; None for what the environment variable says.
+        session_ends: Whether the session is about to end. Then a call that fails because an actor is dead is not
+            reported: the end has ended that actor a little earlier than the caller.
     """
 
     def __init__(self, membership: Membership, reactor: Reactor) -> None:
@@ -66,6 +68,7 @@ class Unread:
         self._events: deque[tuple[UnreadError, str]] = deque()
         self.tell: Callable[[UnreadError, str], None] | None = None
         self.is_ignored: bool | None = None
+        self.session_ends = False
 
     def note(self, entry: Entry, call: Maker, data: bytes) -> None:
         """Note a result that is about to get the pickled error `data`, before any thread can read it. Idempotent."""
@@ -75,7 +78,7 @@ class Unread:
         failed = self._failed.get(number)
         if failed is None:
             error = _describe(call, data)
-            if error is None:
+            if error is None or (self.session_ends and error.kind.endswith(exceptions.ActorDiedError.__name__)):
                 return
             failed = _Failed(error, getattr(call.target, "actor_id", b""))
             self._failed[number] = failed

@@ -634,6 +634,7 @@ class SessionEngine(LocalEngine):
                 deadline = monotonic() + CLOSE_S
                 self.report_metrics()
                 process.flush()
+                process.objects.unread.session_ends = True
                 try:
                     process.node.request(messages.CloseSession, max(deadline - monotonic(), 0.1))
                 except exceptions.RaySystemError:  # the node died meanwhile: nothing is left to wait for
