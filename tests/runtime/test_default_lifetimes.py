@@ -37,3 +37,14 @@ def test_an_actor_without_name_outlives_its_session(recwarn: pytest.WarningsReco
         eventually(lambda: not [row for row in list_actors() if row.actor_id == actor_id and row.state == "ALIVE"])
     finally:
         ray.shutdown()
+
+
+def test_the_warning_of_an_anonymous_namespace_names_the_line_that_makes_the_actor() -> None:
+    ray.init(num_cpus=1)
+    try:
+        with pytest.warns(UserWarning, match="anonymous namespace") as warned:
+            actor = ray.remote(Counter).options(name="lost", lifetime="detached").remote()
+        ray.kill(actor)
+        assert warned[0].filename == __file__
+    finally:
+        ray.shutdown()

@@ -598,7 +598,7 @@ class SessionEngine(LocalEngine):
                 f"get_actor({options.name!r}, namespace={self._namespace!r}). Call init(namespace=...) first, or give "
                 "the actor a namespace of its own.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
 
     def _await_detached(self, deadline: float) -> None:
