@@ -103,8 +103,6 @@ class LocalEngine(Engine):
         self.process = process
         self.job_id = job_id
         self._namespace = namespace
-        self._detaching: list[LocalActorLink] = []
-        """Detached actors that this process has made, and whose class it may not have sent yet."""
 
     @property
     def namespace(self) -> str:
@@ -261,8 +259,6 @@ class LocalEngine(Engine):
         construct = Construction(link, code, prepared, concurrency, origin)
         construct.submitted = monotonic() if options.enable_task_events else 0.0
         construct.parent_id = parent.task_id if parent is not None else b""
-        if options.detached:
-            self._detaching = [*(made for made in self._detaching if made.construct is not None), link]
         if options.max_restarts:
             if options.detached:
                 construct.file = restart_files.constructor(self.process.directory, actor_id)
@@ -590,8 +586,6 @@ class SessionEngine(LocalEngine):
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         if options.detached and options.name and self._anonymous and not options.namespace:
-            import warnings  # noqa: PLC0415 - rarely
-
             warnings.warn(
                 f"the detached actor {options.name!r} is created in this session's anonymous namespace "
                 f"{self._namespace!r}, so a later session finds it only by that name: "
@@ -603,7 +597,7 @@ class SessionEngine(LocalEngine):
 
     def _await_detached(self, deadline: float) -> None:
         """Wait until the session's detached actors have their classes: afterwards nobody could send these."""
-        for link in self._detaching:
+        for link in self.process.actors.unsent_detached():
             construct = link.construct
             if construct is None:
                 continue

@@ -288,6 +288,11 @@ class Actors:
         """Return the calls of all links that were not sent yet. Any thread."""
         return [call for link in list(self._kept) for call in link.queued()]
 
+    def unsent_detached(self) -> list[LocalActorLink]:
+        """Return the links of detached actors that were created here, and whose class was not sent yet. Any thread."""
+        detached = {actor_id for actor_id, created in self.created.copy().items() if created.creation.detached}
+        return [link for link in list(self._kept) if link.construct is not None and link.actor_id in detached]
+
     def pin(self, hold: ActorHold) -> None:
         """Keep a hold for the life of the process."""
         self._pinned.append(hold)
