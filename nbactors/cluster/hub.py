@@ -17,8 +17,11 @@ LONG_S = 4.0
 MOST_ANSWERS = 250
 """How many hosts get such an answer each second, however many there are. Then hooks of such actors may not run."""
 
-MAX_CHARACTERS = 64 << 20
-"""Characters of output that wait for the session. Beyond it workers wait, see `Hub.report`."""
+MAX_BYTES = 64 << 20
+"""Bytes of reports that wait for the session. Beyond it workers wait, see `Hub.report`."""
+
+TAKE_BYTES = 4 << 20
+"""Bytes of reports that the session takes at once, about: an answer waits for that much room in the object store."""
 
 MANY_EVENTS = 200
 """Batches of events that wait until the session asks for them. With more of them, the hub has it ask."""
@@ -40,6 +43,7 @@ class Hub:
     def __init__(self, was_restarted: Callable[[], bool] = lambda: False) -> None:
         self._was_restarted = was_restarted()
         self._reports: deque[tuple[str, Any, Any]] = deque()
+        self._pieces: dict[tuple[bytes, int], dict[int, bytes]] = {}
         self._early: dict[bytes, dict[int, tuple[str, Any, Any]]] = {}
         self._next: dict[bytes, int] = {}
         self._events: deque[tuple[str, Any, Any]] = deque(maxlen=MOST_EVENTS)
@@ -55,21 +59,36 @@ class Hub:
         self._number = 0
 
     async def report(
-        self, kind: str, source: Any, content: Any, size: int = 0, process: bytes = b"", number: int = 0
+        self,
+        kind: str,
+        source: Any,
+        content: Any,
+        process: bytes = b"",
+        number: int = 0,
+        piece: int = 0,
+        pieces: int = 1,
     ) -> None:
-        """Take a report. The answer tells that there is room for the next one.
+        """Take a report, or a piece of one. The answer tells that there is room for the next one.
 
-        Ray runs the calls of an actor of coroutines in any order, so reports whose order counts have numbers.
+        Ray runs the calls of an actor of coroutines in any order, so reports whose order counts have numbers. These
+        are packed, see `packed_report`.
 
         Args:
             kind: What it is. The session takes "events" when somebody looks at them, or when there are many.
             source: Who reports it.
             content: What is reported.
-            size: Characters of output in it.
             process: The id of the reporting process; empty where the order does not count.
             number: The number of the report in that process, from 1 on.
+            piece: The number of the piece in that report, from 0 on.
+            pieces: How many pieces the report has.
         """
-        self._size += size
+        if pieces > 1:
+            arrived = self._pieces.setdefault((process, number), {})
+            arrived[piece] = content
+            if len(arrived) < pieces:
+                return
+            del self._pieces[process, number]
+            content = b"".join(arrived[each] for each in range(pieces))
         if kind == "events":
             self._events.append((kind, source, content))
             if len(self._events) < MANY_EVENTS:
@@ -79,16 +98,20 @@ class Hub:
             early[number] = (kind, source, content)
             self._next.setdefault(process, number if self._was_restarted else 1)
             if number < self._next[process]:  # its first ones after the crash of the hub have come in another order
-                self._reports.append(early.pop(number))
+                self._add(early.pop(number))
             while (following := self._next[process]) in early:
-                self._reports.append(early.pop(following))
+                self._add(early.pop(following))
                 self._next[process] = following + 1
         else:
-            self._reports.append((kind, source, content))
+            self._add((kind, source, content))
         self._has_reports.set()
-        if self._size > MAX_CHARACTERS:
+        if self._size > MAX_BYTES:
             self._has_room.clear()
             await self._has_room.wait()
+
+    def _add(self, report: tuple[str, Any, Any]) -> None:
+        self._reports.append(report)
+        self._size += _size(report)
 
     async def await_reports(self, wait_s: float) -> None:
         """Wait until there is a report, for `wait_s` seconds at most."""
@@ -103,14 +126,21 @@ class Hub:
         """Have `await_reports` return: its session ends."""
         self._has_reports.set()
 
-    async def take(self) -> list[tuple[str, Any, Any]]:
-        """Return all reports, the oldest first."""
-        taken = [*self._reports, *self._events]
-        self._reports.clear()
-        self._events.clear()
-        self._size = 0
-        self._has_room.set()
-        return taken
+    async def take(self) -> tuple[list[tuple[str, Any, Any]], bool]:
+        """Return the oldest reports, the events last, and whether there are more."""
+        taken: list[tuple[str, Any, Any]] = []
+        size = 0
+        while self._reports and size < TAKE_BYTES:
+            taken.append(self._reports.popleft())
+            size += _size(taken[-1])
+        self._size -= size
+        has_more = bool(self._reports)
+        if not has_more:
+            taken += self._events
+            self._events.clear()
+        if self._size <= MAX_BYTES:
+            self._has_room.set()
+        return taken, has_more
 
     async def order(self, address: bytes, name: str, args: tuple[Any, ...], wait_s: float) -> Any:
         """Have a host carry out an order, and return its answer.
@@ -194,6 +224,11 @@ class Hub:
             answer.set_exception(value)
         else:
             answer.set_result(value)
+
+
+def _size(report: tuple[str, Any, Any]) -> int:
+    content = report[2]
+    return len(content) if isinstance(content, bytes) else 0
 
 
 def patience(wait_s: float, hosts: int) -> float:

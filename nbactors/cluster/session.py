@@ -6,7 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import ray
@@ -15,6 +15,7 @@ from nbactors import exceptions
 from nbactors.cluster.common import hubs, job_records
 from nbactors.cluster.common.context import was_restarted
 from nbactors.cluster.common.hubs import NAMESPACE
+from nbactors.cluster.common.packed_report import unpacked
 from nbactors.cluster.common.pieces import Visits
 from nbactors.cluster.hub import Hub
 from nbactors.cluster.news import News
@@ -211,18 +212,22 @@ class RaySession(RayEngine):
 
     def _show_reports(self, timeout: float) -> None:
         """Show what has been reported. Whatever ends it, the next one goes on: an interrupt, or a late answer."""
-        if not self._arrived:
-            if self._taken is None:
-                self._taken = self._hub.take.remote()
-            arrived = deque(ray.get(self._taken, timeout=timeout))
-            self._arrived, self._taken = arrived, None
-        while self._arrived:
-            try:
-                self._news.show(*self._arrived[0])
-            except Exception:
+        deadline = monotonic() + timeout
+        has_more = True
+        while self._arrived or has_more:
+            if not self._arrived:
+                if self._taken is None:
+                    self._taken = self._hub.take.remote()
+                arrived, has_more = ray.get(self._taken, timeout=max(deadline - monotonic(), 0.0))
+                self._arrived, self._taken = deque(arrived), None
+            while self._arrived:
+                kind, source, content = self._arrived[0]
+                try:
+                    self._news.show(kind, source, unpacked(content))
+                except Exception:
+                    self._arrived.popleft()
+                    raise
                 self._arrived.popleft()
-                raise
-            self._arrived.popleft()
 
     def on_dropped_end(self, dropped: Dropped) -> None:
         if dropped.is_claimed or not self._reports_unread() or self._is_closed:

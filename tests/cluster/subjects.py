@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -88,3 +89,27 @@ def async_latches() -> Any:
             self.opened.set()
 
     return AsyncLatches
+
+
+def leaver() -> Any:
+    """Return a class whose actors end at the same moment, when `gate`, a FIFO, has a byte for each.
+
+    Each prints `lines` long lines then.
+    """
+
+    class Leaver:
+        def __init__(self, folder: Path, lines: int) -> None:
+            self._folder, self._lines = folder, lines
+
+        def pid(self) -> int:
+            return os.getpid()
+
+        def __ray_shutdown__(self) -> None:
+            (self._folder / f"{os.getpid()}.ends").touch()
+            with (self._folder / "gate").open("rb", buffering=0) as gate:
+                gate.read(1)
+            for _ in range(self._lines):
+                print("x" * 5_000_000)
+            print("the last line")
+
+    return Leaver

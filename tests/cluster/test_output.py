@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+
+from cluster.subjects import leaver
+from nbactors.testing import eventually
 
 
 class Recorder:
@@ -202,3 +207,25 @@ def test_calls_on_threads_end_at_the_same_time(ray: Any) -> None:
 
     threaded = Threaded.remote()
     assert ray.get([threaded.number.remote(number) for number in range(1000)], timeout=60) == list(range(1000))
+
+
+def test_output_does_not_wait_for_room_in_the_object_store(
+    fresh: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It was sent by the store. If that was full or small, the output of ending processes was lost."""
+    fresh.init(engine="ray", num_cpus=4, object_store_memory=80_000_000)
+    os.mkfifo(tmp_path / "gate")
+    with (tmp_path / "gate").open("r+b", buffering=0) as gate:
+        gate.write(b"....")
+        actors = [fresh.remote(leaver()).options(num_cpus=0).remote(tmp_path, 5) for _ in range(4)]
+        leavers = fresh.get([actor.pid.remote() for actor in actors], timeout=60)
+        del actors
+        eventually(lambda: not any(map(psutil.pid_exists, leavers)), timeout_s=60)
+    assert len(list(tmp_path.glob("*.ends"))) == 4
+    shown: list[str] = []
+
+    def has_shown_all() -> bool:
+        shown.append(capfd.readouterr().out)
+        return "".join(shown).count("the last line") == 4
+
+    eventually(has_shown_all, timeout_s=30)

@@ -29,13 +29,13 @@ from nbactors.cluster.host.failures import cancelled, failure
 from nbactors.cluster.host.orders import Orders
 from nbactors.cluster.host.running import Begun, Running, Stop, Stopped
 from nbactors.cluster.host.setup import Setup
-from nbactors.cluster.host.worker import CLOSE_S, of_process
+from nbactors.cluster.host.worker import CLOSE_S, LAST_OUTPUT_S, of_process
 from nbactors.definitions.metadata import ActorMeta
 from nbactors.exceptions import RayTaskError
 from nbactors.exceptions.one_line import brief
 
-CLOSING_S = 5.0
-"""Seconds in which an ending process sends what it has, at most. The steps have shorter limits of their own."""
+CLOSING_S = LAST_OUTPUT_S + 5.0
+"""Seconds in which an ending process sends what it has, at most. The steps have limits of their own."""
 
 _LEAVING = (SystemExit, ray.exceptions.AsyncioActorExit)
 """What leaves a method to end the actor."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ray
 
 from nbactors.cluster.common import current, job_records
 from nbactors.cluster.common.hubs import hub_named
+from nbactors.cluster.common.packed_report import packed
 from nbactors.cluster.common.unread import silence_ray
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.errands import Errands
@@ -34,6 +35,9 @@ RAY_BREAKPOINT = "ray.util.rpdb.set_trace"
 
 CLOSE_S = 1.0
 """Seconds to wait for the end of a thread, when the process ends."""
+
+LAST_OUTPUT_S = 30.0
+"""Seconds in which the last output of a process may arrive, at most: much output, and a busy session."""
 
 _lock = threading.Lock()
 _process: WorkerProcess | None = None
@@ -135,8 +139,11 @@ class WorkerProcess:
     def close(self) -> None:
         """Send what is there, and have no thread use Ray any more: Ray aborts a process that uses it after its end."""
         self.events.close(CLOSE_S)
-        self.flush_all()
-        self._lines.close(CLOSE_S)
+        self._capture.drain()
+        self._lines.finish_all()
+        if not self._lines.close(LAST_OUTPUT_S, CLOSE_S):
+            text = "nbactors: the session did not take the last output of this process in time, so it may be lost there"
+            os.write(self._capture.log_of(2), f"{text}\n".encode())
         self.engine.objects.watcher.close()
         self._is_closed = True
 
@@ -180,16 +187,10 @@ class WorkerProcess:
         if arrived is not None:
             ray.wait([arrived], timeout=EVENTS_ACK_S)
 
-    def _send(self, hub: str, batch: list[tuple[int, int, str]]) -> Any:
-        handle = self.hub(hub)
-        if handle is None:
-            return None
-        if hub not in self._silent:
+    def _send(self, hub: str, batch: list[tuple[int, int, str]]) -> Iterator[Any]:
+        if self.hub(hub) is not None and hub not in self._silent:
             self._silent[hub] = job_records.is_silent(hub)
-        if self._silent[hub]:
-            return None
-        size = sum(len(text) for _, _, text in batch)
-        return handle.report.remote("output", (self.label, os.getpid()), batch, size, self._id, self._number(hub))
+        return iter(()) if self._silent.get(hub, False) else self._report_in_turn(hub, "output", batch)
 
     def report_in_order(self, hub: str, kind: str, content: Any) -> bool:
         """Report something after all output that was written before. Return whether that was possible."""
@@ -199,24 +200,27 @@ class WorkerProcess:
         if call is not None:
             self._capture.end(call)
         self._lines.flush()
-        arrived = self._report_in_turn(hub, kind, content)
-        if arrived is not None:
-            ray.wait([arrived], timeout=ACK_S)
-        return arrived is not None
+        pieces = list(self._report_in_turn(hub, kind, content))
+        _not_arrived(pieces, ACK_S)
+        return bool(pieces)
 
     def report_later(self, hub: str, kind: str, content: Any) -> None:
         """Report something without waiting, in the order of these calls. Finalizers may call it."""
-        self._errands.put(lambda: self._report_in_turn(hub, kind, content))
+        self._errands.put(lambda: list(self._report_in_turn(hub, kind, content)))
 
-    def _report_in_turn(self, hub: str, kind: str, content: Any) -> Any:
-        """Do what `report` does; the session takes these reports, and output, in the order of the calls."""
+    def _report_in_turn(self, hub: str, kind: str, content: Any) -> Iterator[Any]:
+        """Report something piece by piece, and yield their references: none if the session has ended.
+
+        The session takes these reports, and output, in the order in which the first pieces were asked for.
+        """
         handle = self.hub(hub)
         if handle is None:
-            return None
-        return handle.report.remote(kind, (self.label, os.getpid()), content, 0, self._id, self._number(hub))
-
-    def _number(self, hub: str) -> int:
-        return next(self._numbers.setdefault(hub, itertools.count(1)))
+            return
+        source = self.label, os.getpid()
+        number = next(self._numbers.setdefault(hub, itertools.count(1)))
+        pieces = packed(content)
+        for index, piece in enumerate(pieces):
+            yield handle.report.remote(kind, source, piece, self._id, number, index, len(pieces))
 
     def _show_bar(self, state: BarState) -> bool:
         if self._is_closed:
@@ -233,11 +237,10 @@ class WorkerProcess:
         return True
 
 
-def _not_arrived(batches: list[Any], seconds: float) -> list[Any]:
-    waiting = [batch for batch in batches if batch is not None]
-    if not waiting:
+def _not_arrived(pieces: list[Any], seconds: float) -> list[Any]:
+    if not pieces:
         return []
     try:
-        return list(ray.wait(waiting, num_returns=len(waiting), timeout=seconds)[1])
+        return list(ray.wait(pieces, num_returns=len(pieces), timeout=seconds)[1])
     except Exception:  # noqa: BLE001 - this worker is about to end
         return []

@@ -21,9 +21,9 @@ class Road:
         self.is_open = threading.Event()
         self.is_open.set()
 
-    def send(self, hub: str, batch: list[tuple[int, int, str]]) -> int:
+    def send(self, hub: str, batch: list[tuple[int, int, str]]) -> list[int]:
         self.batches.append((hub, batch))
-        return len(self.batches)
+        return [len(self.batches)]
 
     def wait(self, batches: list[Any], seconds: float) -> list[Any]:
         return [] if self.is_open.wait(seconds) else batches
@@ -41,7 +41,7 @@ def road() -> Road:
 def out(road: Road) -> Iterator[Lines]:
     out = Lines(road.send, road.wait)
     yield out
-    out.close(10)
+    out.close(10, 10)
 
 
 def test_output_is_sent_without_a_flush(road: Road, out: Lines) -> None:
@@ -117,7 +117,7 @@ def test_a_writer_that_is_faster_than_its_session_waits(
 def test_a_call_that_ends_waits_for_output_that_is_being_sent(road: Road) -> None:
     is_sending, may_go_on = threading.Event(), threading.Event()
 
-    def send(hub: str, batch: list[tuple[int, int, str]]) -> int:
+    def send(hub: str, batch: list[tuple[int, int, str]]) -> list[int]:
         is_sending.set()
         assert may_go_on.wait(10)
         return road.send(hub, batch)
@@ -130,4 +130,34 @@ def test_a_call_that_ends_waits_for_output_that_is_being_sent(road: Road) -> Non
     out.flush()
     assert (has_output, road.text()) == (True, "one\n")
     assert not out.finish("a", 1)
-    out.close(10)
+    out.close(10, 10)
+
+
+class Queue:
+    """Takes batches; one arrives with each wait, as in a session that is slow, until `left` have arrived."""
+
+    def __init__(self, left: int) -> None:
+        self.sent = 0
+        self.left = left
+
+    def send(self, hub: str, batch: list[tuple[int, int, str]]) -> list[int]:
+        del hub, batch
+        self.sent += 1
+        return [self.sent]
+
+    def wait(self, batches: list[Any], seconds: float) -> list[Any]:
+        del seconds
+        if self.left > 0:
+            self.left -= 1
+            return batches[1:]
+        return batches
+
+
+@pytest.mark.parametrize(("left", "arrives"), [(5, True), (4, False), (0, False)])
+def test_the_end_of_a_process_waits_while_its_output_arrives(left: int, arrives: bool) -> None:
+    session = Queue(left)
+    out = Lines(session.send, session.wait)
+    for sent in range(5):
+        out.write("a", 1, 1, "x\n")
+        eventually(lambda sent=sent: session.sent > sent)  # type: ignore[misc] # mypy infers no type of such a lambda
+    assert (out.close(10, 10), session.left) == (arrives, 0)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from nbactors.cluster import hub as module
+from nbactors.cluster.common import packed_report
+from nbactors.cluster.common.packed_report import packed, unpacked
 from nbactors.cluster.hub import Hub
 
 
@@ -19,7 +21,7 @@ def test_reports_are_taken_in_the_order_of_their_arrival() -> None:
         for number in range(3):
             await hub.report("output", ("A", 1), number)
         await waiting
-        return await hub.take()
+        return (await hub.take())[0]
 
     assert [content for _, _, content in asyncio.run(run())] == [0, 1, 2]
 
@@ -28,19 +30,54 @@ def test_numbered_reports_of_a_process_are_put_in_order() -> None:
     async def run() -> list[Any]:
         hub = Hub()
         for number in (2, 1, 4, 3):
-            await hub.report("output", ("A", 1), number, 0, b"process", number)
-        await hub.report("output", ("B", 2), "other", 0, b"another", 1)
-        return await hub.take()
+            await hub.report("output", ("A", 1), number, b"process", number)
+        await hub.report("output", ("B", 2), "other", b"another", 1)
+        return (await hub.take())[0]
 
     assert [content for _, _, content in asyncio.run(run())] == [1, 2, 3, 4, "other"]
 
 
+def test_the_pieces_of_a_report_are_one_again_whatever_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed_report, "PIECE_BYTES", 10)
+    first, second = packed(["x" * 25]), packed("second")
+    assert (len(first), len(second)) == (5, 3)
+
+    async def run() -> list[Any]:
+        hub = Hub()
+        for index in range(5)[::-1]:
+            await hub.report("output", ("A", 1), first[index], b"process", 1, index, 5)
+            if index == 2:
+                for each in range(3):
+                    await hub.report("output", ("A", 1), second[each], b"process", 2, each, 3)
+        return (await hub.take())[0]
+
+    assert [unpacked(content) for _, _, content in asyncio.run(run())] == [["x" * 25], "second"]
+
+
+def test_the_session_takes_much_in_several_parts_and_events_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TAKE_BYTES", 10)
+
+    async def run() -> list[tuple[list[Any], bool]]:
+        hub = Hub()
+        await hub.report("events", ("A", 1), {"calls": []})
+        for number in range(5):
+            await hub.report("output", ("A", 1), b"%04d" % number)
+        parts = []
+        has_more = True
+        while has_more:
+            taken, has_more = await hub.take()
+            parts.append(([content for _, _, content in taken], has_more))
+        return parts
+
+    assert asyncio.run(run()) == [([b"0000", b"0001", b"0002"], True), ([b"0003", b"0004", {"calls": []}], False)]
+
+
 def test_a_worker_waits_while_too_much_was_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_CHARACTERS", 10)
+    monkeypatch.setattr(module, "MAX_BYTES", 10)
 
     async def run() -> bool:
         hub = Hub()
-        first = asyncio.ensure_future(hub.report("output", ("A", 1), "x", 11))
+        first = asyncio.ensure_future(hub.report("output", ("A", 1), b"x" * 11))
         await asyncio.sleep(0)
         was_held = not first.done()
         await hub.take()
@@ -163,8 +200,8 @@ def test_a_hub_that_was_started_again_goes_on_with_the_numbers_that_come() -> No
     async def run() -> list[Any]:
         hub = Hub(lambda: True)
         for number in (7, 6, 9, 8):
-            await hub.report("output", ("A", 1), number, 0, b"process", number)
-        return await hub.take()
+            await hub.report("output", ("A", 1), number, b"process", number)
+        return (await hub.take())[0]
 
     assert [content for _, _, content in asyncio.run(run())] == [7, 6, 8, 9]
 

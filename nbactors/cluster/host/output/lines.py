@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -13,11 +14,14 @@ SEND_S = 0.05
 MAX_WAITING = 1 << 22
 """Characters that may wait to be sent. Whoever writes more waits."""
 
-MAX_BATCHES = 8
-"""Batches on their way to one hub. A worker that writes faster than they are taken waits."""
+MAX_PIECES = 16
+"""Pieces on their way to one hub, see `packed_report`. A worker that writes faster than they are taken waits."""
 
 ACK_S = 2.0
 """Seconds that the end of a call waits until its output has arrived."""
+
+STALL_S = 5.0
+"""Seconds without an arrival after which the end of a process waits no longer for its output."""
 
 
 class Part(NamedTuple):
@@ -40,12 +44,14 @@ class Lines:
     """Gathers output, and sends it in the order in which it was written. Any thread.
 
     Args:
-        send: Sends parts to a hub by its name; returns what `wait` takes.
-        wait: Waits for the arrival of batches: (batches, seconds). Returns those that have not arrived.
+        send: Sends parts to a hub by its name, piece by piece; yields what `wait` takes.
+        wait: Waits for the arrival of pieces: (pieces, seconds). Returns those that have not arrived.
     """
 
     def __init__(
-        self, send: Callable[[str, list[tuple[int, int, str]]], Any], wait: Callable[[list[Any], float], list[Any]]
+        self,
+        send: Callable[[str, list[tuple[int, int, str]]], Iterable[Any]],
+        wait: Callable[[list[Any], float], list[Any]],
     ) -> None:
         self._send = send
         self._wait = wait
@@ -54,7 +60,7 @@ class Lines:
         self._parts: list[Part] = []
         self._size = 0
         self._unfinished: dict[tuple[str, int, int, int], str] = {}
-        self._under_way: dict[str, list[Any]] = {}
+        self._under_way: dict[str, deque[Any]] = {}
         self._is_sending = False
         """Whether there is output that is neither in `_parts` nor in `_under_way` yet."""
         self._thread: threading.Thread | None = None
@@ -110,18 +116,34 @@ class Lines:
         deadline = monotonic() + ACK_S
         self._send_all()
         with self._sending:
-            for hub, batches in list(self._under_way.items()):
-                left = self._wait(batches, max(deadline - monotonic(), 0.0))
-                self._keep(hub, left)
+            for hub, pieces in list(self._under_way.items()):
+                left = self._wait(list(pieces), max(deadline - monotonic(), 0.0))
+                self._keep(hub, deque(left))
 
-    def close(self, seconds: float) -> None:
-        """Send what is there, and end the thread; wait for its end for `seconds` at most. Later output is dropped."""
-        self.flush()
+    def close(self, seconds: float, thread_s: float) -> bool:
+        """Send what is there, wait while it arrives, and end the thread. Later output is dropped.
+
+        Args:
+            seconds: Limit of the wait for the output, which ends earlier where nothing arrives for `STALL_S`.
+            thread_s: Limit of the wait for the end of the thread.
+
+        Returns:
+            Whether all output has arrived.
+        """
+        deadline = monotonic() + seconds
+        self._send_all()
+        with self._sending:
+            for hub, pieces in list(self._under_way.items()):
+                # One after the other: a session that is slow, but takes them, is waited for.
+                while pieces and not self._wait([pieces[0]], max(min(STALL_S, deadline - monotonic()), 0.0)):
+                    pieces.popleft()
+                self._keep(hub, pieces)
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
         if self._thread is not None:
-            self._thread.join(seconds)
+            self._thread.join(thread_s)
+        return not self._under_way
 
     def _add(self, part: Part) -> None:
         if self._is_closed:
@@ -131,7 +153,8 @@ class Lines:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="nbactors-output", daemon=True)
             self._thread.start()
-        self._changed.notify()
+        if len(self._parts) == 1 or self._size > MAX_WAITING:  # else the sender gathers: each wake-up costs the writer
+            self._changed.notify_all()
 
     def _run(self) -> None:
         while True:
@@ -163,14 +186,18 @@ class Lines:
             else:
                 batch.append((cell, stream, text))
         for hub, batch in by_hub.items():
-            under_way = [*self._under_way.get(hub, ()), self._send(hub, batch)]
-            while len(under_way) > MAX_BATCHES:
-                left = self._wait(under_way[:1], ACK_S)
-                under_way = under_way[1:] if not left else under_way[-MAX_BATCHES:]
+            under_way = self._under_way.get(hub, deque())
+            is_stuck = False
+            for piece in self._send(hub, batch):
+                under_way.append(piece)
+                while len(under_way) > MAX_PIECES and not is_stuck:
+                    is_stuck = bool(self._wait([under_way[0]], ACK_S))
+                    if not is_stuck:
+                        under_way.popleft()
             self._keep(hub, under_way)
 
-    def _keep(self, hub: str, batches: list[Any]) -> None:
-        if batches:
-            self._under_way[hub] = batches
+    def _keep(self, hub: str, pieces: deque[Any]) -> None:
+        if pieces:
+            self._under_way[hub] = pieces
         else:
             self._under_way.pop(hub, None)
