@@ -59,6 +59,25 @@ def test_a_script_may_end_at_once(namespace: str) -> None:
     assert ray.get([keeper.get.remote() for keeper in keepers], timeout=30) == [1, 1, 7]
 
 
+@pytest.mark.parametrize("end", ["exits", "is dropped"])
+def test_an_actor_may_end_at_once(namespace: str, end: str) -> None:
+    ray.init(num_cpus=2, namespace=namespace)
+
+    class Maker:
+        def make(self, exits: bool) -> None:
+            for name in ("one", "two"):
+                ray.remote(num_cpus=0)(dict).options(name=name, lifetime="detached").remote(value=1)
+            if exits:
+                ray.actor.exit_actor()
+
+    maker = ray.remote(num_cpus=0)(Maker).remote()
+    made = maker.make.remote(end == "exits")
+    del maker
+    ray.wait([made], timeout=30)
+    keepers = [ray.get_actor(name) for name in ("one", "two")]
+    assert ray.get([keeper.__ray_ready__.remote() for keeper in keepers], timeout=30) == [True, True]
+
+
 def test_one_that_gets_no_worker_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "DETACH_S", 0.2)
     ray.init(num_cpus=1, namespace="ends")

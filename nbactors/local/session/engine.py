@@ -31,7 +31,6 @@ from nbactors.local.member import Process
 from nbactors.local.objects.arrivals import Arrivals
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
-from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.session.printer import Printer
 from nbactors.local.session.showing import Showing
 from nbactors.local.session.signal_wakeup import SignalWakeup
@@ -595,24 +594,6 @@ class SessionEngine(LocalEngine):
                 stacklevel=4,
             )
 
-    def _await_detached(self, deadline: float) -> None:
-        """Wait until the session's detached actors have their classes: afterwards nobody could send these."""
-        for link in self.process.actors.unsent_detached():
-            construct = link.construct
-            if construct is None:
-                continue
-            waiter = construct.waiter = Waiter()
-            if link.construct is construct:  # else it was sent before it had the waiter
-                self.process.reactor.wait(waiter, max(deadline - monotonic(), 0.0))
-            if not waiter.done and link.construct is construct:
-                warnings.warn(
-                    f"the detached actor {link.actor_id.hex()} is lost: it had no worker within {DETACH_S:g} s after "
-                    "the end of the session that has created it, perhaps because its resources are taken. End the "
-                    "session when the actor is up: ray.get(actor.__ray_ready__.remote()).",
-                    RuntimeWarning,
-                    stacklevel=3,
-                )
-
     def shutdown(self) -> None:
         process = self.process
         if process.membership.has_left:
@@ -624,7 +605,7 @@ class SessionEngine(LocalEngine):
         has_node = not process.node.lost
         try:
             if has_node:
-                self._await_detached(monotonic() + DETACH_S)
+                process.actors.await_detached(DETACH_S)
                 deadline = monotonic() + CLOSE_S
                 self.report_metrics()
                 process.flush()

@@ -6,10 +6,13 @@ There is one link for each actor that the process has a handle to, and one hold 
 from __future__ import annotations
 
 import itertools
+import warnings
 import weakref
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.submitting import restart_file
 from nbactors.local.submitting.actor_link import ActorNews, LocalActorLink
 from nbactors.local.wire import messages
@@ -288,10 +291,25 @@ class Actors:
         """Return the calls of all links that were not sent yet. Any thread."""
         return [call for link in list(self._kept) for call in link.queued()]
 
-    def unsent_detached(self) -> list[LocalActorLink]:
-        """Return the links of detached actors that were created here, and whose class was not sent yet. Any thread."""
+    def await_detached(self, seconds: float) -> None:
+        """Wait until detached actors that were created here have their classes: this process ends. Any thread."""
+        deadline = monotonic() + seconds
         detached = {actor_id for actor_id, created in self.created.copy().items() if created.creation.detached}
-        return [link for link in list(self._kept) if link.construct is not None and link.actor_id in detached]
+        for link in list(self._kept):
+            construct = link.construct
+            if construct is None or link.actor_id not in detached:
+                continue
+            waiter = construct.waiter = Waiter()
+            if link.construct is construct:  # else it was sent before it had the waiter
+                self._submitter.reactor.wait(waiter, max(deadline - monotonic(), 0.0))
+            if not waiter.done and link.construct is construct:
+                warnings.warn(
+                    f"the detached actor {link.actor_id.hex()} is lost: it had no worker within {seconds:g} s after "
+                    "the end of the process that has created it, perhaps because its resources are taken. Have the "
+                    "process wait until the actor is up: ray.get(actor.__ray_ready__.remote()).",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
 
     def pin(self, hold: ActorHold) -> None:
         """Keep a hold for the life of the process."""

@@ -43,6 +43,9 @@ LOOK_AGAIN_S = 1.0
 LOOK_FOR_DRIVER_S = 0.5
 """Seconds between two looks whether the driver lives, while there is no node."""
 
+DETACH_S = 2.0
+"""Seconds that the end of a worker waits until its detached actors have their classes: the node kills it after 3 s."""
+
 _REASONS = {
     "out_of_scope": (
         "all handles to it went out of scope; a weak handle, as from get_actor(), does not keep it alive. Keep the "
@@ -89,7 +92,7 @@ class Worker:
         process.objects.unread.tell = UnreadPrinter(process.reactor.call_later).take
         process.node.returning = process
         self._engine = WorkerEngine(process, executor)
-        executor.farewell.before_leaving = self._engine.report_metrics
+        executor.farewell.before_leaving = self._before_leaving
         self._fork_hooks = ForkHooks(
             executor.hosted, executor.performer, executor.answers, executor.output, executor.give_signals_back
         )
@@ -97,6 +100,10 @@ class Worker:
         self.streams = text_stream(1), text_stream(2)
         self._streams_before = sys.stdout, sys.stderr
         """Kept in a worker: their end would write to memory that it shares."""
+
+    def _before_leaving(self) -> None:
+        self._engine.report_metrics()
+        self.process.actors.await_detached(DETACH_S)
 
     def _redirect(self) -> None:
         """Have bars, displays, breakpoints and questions of user code shown by the session."""
