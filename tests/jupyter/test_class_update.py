@@ -91,8 +91,55 @@ def test_a_failed_update_is_explained_in_one_line() -> None:
     )
     assert not update.ok
     assert "counter: a living Counter cannot be updated: it was a synchronous actor" in update.output
+    assert "Counter was not changed in the notebook either; %%actor without --update" in update.output
     assert len(update.output.strip().splitlines()) == 1
     assert "11" in answer.output
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param("%%actor --update" + ASYNC, id="no living actor takes it"),
+        pytest.param(
+            "%%actor --update" + NEW + "    def __nbactors_update__(self, old):\n        1 / 0", id="the hook"
+        ),
+        pytest.param("%%actor" + NEW + "1 / 0", id="the cell fails"),
+        pytest.param("%%actor" + NEW + "Counter = 1", id="no class"),
+        pytest.param(
+            "%%actor" + NEW + "    import nbactors\n    double = nbactors.method(concurrency_group='absent')(double)",
+            id="no actor class",
+        ),
+    ],
+)
+def test_a_refused_class_leaves_the_name_as_it_was(refused: str) -> None:
+    ran = run_cells(
+        "%%actor counter" + OLD,
+        "import nbactors as ray; before = Counter",
+        refused,
+        "Counter is before, ray.get(counter.add.remote())",
+    )
+    assert not ran[2].ok
+    assert "(True, 11)" in ran[3].output
+
+
+def test_a_refused_class_without_a_predecessor_leaves_no_name() -> None:
+    refused, left = run_cells("%%actor\nclass Counter: pass\n1 / 0", "'Counter' in globals()")
+    assert not refused.ok
+    assert "False" in left.output
+
+
+def test_an_update_that_some_actors_refuse_says_that_new_ones_run_the_new_code() -> None:
+    _, _, update, answer = run_cells(
+        "%%actor one" + OLD,
+        "import nbactors as ray; two = Counter.remote(); ray.get([each.add.remote() for each in (one, two, two)])",
+        "%%actor --update"
+        + NEW
+        + "    def __nbactors_update__(self, old):\n        if self.value == 12: raise ValueError('not 12')",
+        "ray.get([each.add.remote() for each in (one, two, Counter.remote())])",
+    )
+    assert "Updated one" in update.output
+    assert "two: not 12. New actors of Counter run the new code" in update.output
+    assert "[111, 13, 110]" in answer.output
 
 
 def test_update_without_a_living_actor_says_so() -> None:

@@ -122,7 +122,10 @@ def test_a_syntax_error_looks_as_usual() -> None:
         ('%%actor --args "1"\nclass A: pass', "a variable for it is needed"),
         ('%%actor --args "1)" a\nclass A: pass', "cannot stand between the parentheses of a call: unmatched ')'"),
         ('%%actor --args "), (" a\nclass A: pass', "its parentheses do not match"),
-        ('%%actor --args "absent" a\nclass A: pass', "raised NameError: name 'absent' is not defined"),
+        (
+            '%%actor --args "absent" a\nclass A: pass',
+            "A is an actor class now, but a was not made: --args \"absent\" raised NameError: name 'absent' is not def",
+        ),
         ('%%actor --name "open a\nclass A: pass', "No closing quotation"),
         ('%%actor --args "1, 2" a\nclass A: pass', "a was not made, since its constructor takes other arguments"),
         ("%%actor --resource disk a\nclass A: pass", "'disk' is not KEY=AMOUNT"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import magic_arguments
 
@@ -33,7 +35,8 @@ class ActorMagics(Magics):
         """Make the class that this cell defines an actor class, under its own name.
 
         The cell defines one class, and may contain any other code. With a VARIABLE the options for names and lifetime
-        apply to that actor; without, they are the defaults of the class.
+        apply to that actor; without, they are the defaults of the class. If the cell fails, or if the class is refused,
+        its name leads to what it led to before.
 
         ::
 
@@ -55,21 +58,25 @@ class ActorMagics(Magics):
         options = actor_arguments.options(shell, arguments)
         _check_variable(arguments.variable, arguments.args)
         evaluate = actor_arguments.constructor_call(shell, arguments.args or "")
+        own = {key: options.pop(key) for key in actor_arguments.NAMING if key in options and arguments.variable}
+        not_updated = ""
         try:
             tree, filename = parse(shell, cell)
             class_name = _class_name(tree)
-            execute(shell, tree, filename)
+            with _kept_if_refused(shell, class_name):
+                execute(shell, tree, filename)
+                actor_class = _define(_defined_class(shell.user_ns.get(class_name), class_name), options)
+                shell.user_ns[class_name] = actor_class
+                if arguments.update:
+                    not_updated = class_update.update(shell, actor_class, cell)
         except CellFailed:
             return
-        own = {key: options.pop(key) for key in actor_arguments.NAMING if key in options and arguments.variable}
-        actor_class = _define(_defined_class(shell.user_ns.get(class_name), class_name), options)
-        shell.user_ns[class_name] = actor_class
-        if arguments.update:
-            class_update.update(shell, actor_class, cell)
-            if class_update.is_one_of(shell.user_ns.get(arguments.variable), actor_class):
-                return
-        else:
+        if not_updated:
+            raise UsageError(not_updated)
+        if not arguments.update:
             class_update.tell_of_old(shell, actor_class, cell, arguments.variable)
+        elif class_update.is_one_of(shell.user_ns.get(arguments.variable), actor_class):
+            return
         if arguments.variable:
             before = shell.user_ns.get(arguments.variable)
             had_state = class_update.is_one_of(before, actor_class)
@@ -80,6 +87,21 @@ class ActorMagics(Magics):
                 print(f"{name} is a new actor, without the state of the one before. %%actor --update {name} keeps it")
             # Not returned: IPython's history would keep the actor alive.
             ActorCard(handle)
+
+
+@contextmanager
+def _kept_if_refused(shell: InteractiveShell, name: str) -> Iterator[None]:
+    """Have a name lead to what it led to before if the block raises: a plain class would replace an actor class."""
+    names = shell.user_ns
+    had, before = name in names, names.get(name)
+    try:
+        yield
+    except BaseException:
+        if had:
+            names[name] = before
+        else:
+            names.pop(name, None)
+        raise
 
 
 def _define(cls: type, options: dict[str, Any]) -> ActorClass[Any]:
@@ -96,13 +118,10 @@ def _instance(
     """Create the actor of the VARIABLE, with the options for names and lifetime, which only it gets."""
     try:
         named = actor_class.options(**naming) if naming else actor_class
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"%%actor: {error}") from None
-    args, kwargs = evaluate()
-    _check_constructor(actor_class.__wrapped__, variable, args, kwargs)
-    try:
+        args, kwargs = evaluate()
+        _check_constructor(actor_class.__wrapped__, variable, args, kwargs)
         return named.remote(*args, **kwargs)
-    except (TypeError, ValueError) as error:  # an argument cannot be pickled, or the name is taken
+    except (TypeError, ValueError) as error:  # --args raises, an argument cannot be pickled, or the name is taken
         raise UsageError(
             f"%%actor: {actor_class.__name__} is an actor class now, but {variable} was not made: {error}"
         ) from None

@@ -155,7 +155,7 @@ def constructor_call(shell: InteractiveShell, text: str) -> Callable[[], tuple[t
     """Read `--args`; return a function that evaluates it in the notebook's namespace.
 
     Raises:
-        UsageError: The text cannot stand between the parentheses of a call. The function raises it, too, if an
+        UsageError: The text cannot stand between the parentheses of a call. The function raises ValueError if an
             expression raises.
     """
     source = unquoted(text)
@@ -180,7 +180,7 @@ def constructor_call(shell: InteractiveShell, text: str) -> Callable[[], tuple[t
                 compile(tree, "<--args>", "eval"), shell.user_global_ns, names
             )
         except Exception as error:
-            raise UsageError(f"%%actor: --args {text} raised {type(error).__name__}: {error}") from error
+            raise ValueError(f"--args {text} raised {type(error).__name__}: {error}") from error
         return result
 
     return evaluate

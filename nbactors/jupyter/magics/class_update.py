@@ -42,13 +42,15 @@ def tell_of_old(shell: InteractiveShell, cls: ActorClass[Any], source: str, repl
         )
 
 
-def update(shell: InteractiveShell, cls: ActorClass[Any], source: str) -> None:
+def update(shell: InteractiveShell, cls: ActorClass[Any], source: str) -> str:
     """Update the living actors of the class to the version that a cell has defined. On the main thread.
 
+    Returns:
+        The error text if some actors were updated and others were not: it says which, and why. Otherwise "".
+
     Raises:
-        UsageError: Some actors could not be updated; the message says which, and why.
+        UsageError: No actor could be updated. The message says why.
     """
-    _sources[cls.__name__] = source
     done: list[ActorHandle[Any]] = []
     failed: dict[str, list[ActorHandle[Any]]] = {}
     for handle in living(cls):
@@ -64,10 +66,15 @@ def update(shell: InteractiveShell, cls: ActorClass[Any], source: str) -> None:
         print(f"Updated {_names(shell, done)}")
     elif not failed:
         print(f"No {cls.__name__} lives: there is nothing to update")
-    if failed:
+    reasons = [f"{_names(shell, those)}: {why.rstrip('.')}" for why, those in failed.items()]
+    text = f"%%actor --update: {'; '.join(reasons)}. " if reasons else ""
+    if text and not done:
         raise UsageError(
-            "%%actor --update: " + "; ".join(f"{_names(shell, those)}: {why}" for why, those in failed.items())
+            f"{text}{cls.__name__} was not changed in the notebook either; %%actor without --update defines the new "
+            "class, for new actors"
         )
+    _sources[cls.__name__] = source
+    return text and f"{text}New actors of {cls.__name__} run the new code"
 
 
 def is_one_of(value: Any, cls: ActorClass[Any]) -> bool:
