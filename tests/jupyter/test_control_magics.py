@@ -160,7 +160,7 @@ def test_the_attach_magic_binds_a_named_actor() -> None:
         "keeper = 3\n%attach keeper",
         END,
     )
-    assert re.match(r"keeper: Actor\(Counter, \w{32}\): alive, pid \d+", attached.output)
+    assert re.match(r"Attached keeper\nActor\(Counter, \w{32}\): alive, pid \d+", attached.output)
     assert used.ok
     assert elsewhere.output.strip() == (
         "UsageError: %attach: there is no living actor 'my keeper-1' in this namespace; say --namespace there"
@@ -172,17 +172,18 @@ def test_the_attach_magic_binds_a_named_actor() -> None:
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("%kill", "the following arguments are required: NAME|VARIABLE"),
+        ("%kill", "required: NAME|VARIABLE; write %kill [--namespace NAMESPACE] NAME|VARIABLE [NAME|VARIABLE ...]; "),
         ("x = [1]\n%kill x", "there is no living actor 'x'; the variable x holds list"),
-        ("%kill 'open", "No closing quotation"),
+        ("%kill 'open", '%kill: "\'open": No closing quotation'),
         ("%cancel absent", "there is no variable 'absent'"),
         ("x = {}\n%cancel x", "x holds dict, neither a reference, nor a generator of references, nor a list"),
         ("%cancel --force --interrupt", "give one of them"),
         ("%attach absent", "there is no living actor 'absent'"),
         ("%attach a 1b", "'1b' is no variable name"),
         ("%attach a --namespace ''", "there is no living actor 'a'"),
-        ("%actors --al now", "unrecognized arguments: now"),
-        ("%actors --stacked", "unrecognized arguments: --stacked"),
+        ("%actors --al now", "%actors: unrecognized arguments: now; write %actors [--all] [--stacks] [--live]"),
+        ("%actors --stacked", "%actors: unrecognized arguments: --stacked; did you mean --stacks? %actors? lists"),
+        ("%actors live", "%actors: unrecognized arguments: live; did you mean --live?"),
     ],
 )
 def test_a_mistake_is_explained_in_one_line(cell: str, message: str) -> None:

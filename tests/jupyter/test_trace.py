@@ -102,7 +102,7 @@ def test_wrong_arguments_show_a_usage_error(kernel: LiveKernel) -> None:
     cell = kernel.start("%%trace --nothing\nprint('ran')")
     kernel.until(lambda: kernel.of(cell, "idle"))
     (shown,) = kernel.of(cell, "stream")
-    assert "UsageError: unrecognized arguments: --nothing" in shown["text"]
+    assert "UsageError: %%trace: unrecognized arguments: --nothing; write %%trace [" in shown["text"]
 
 
 def test_a_traced_cell_may_start_the_session() -> None:

@@ -148,7 +148,7 @@ class ControlMagics(Magics):
         except (TypeError, ValueError):
             raise UsageError(f"%attach: {_unknown_name(name, arguments.namespace)}") from None
         self.shell.user_ns[variable] = handle
-        print(f"{variable}:", end=" ")
+        print(f"Attached {variable}")
         # Not returned: IPython's history would keep the actor alive.
         display(handle)
 
