@@ -45,7 +45,7 @@ def refuse(error: Exception, values: Iterable[Any], method: str = "") -> NoRetur
         if isinstance(reason, BoundError):
             raise reason from None
         if reason is not None:
-            raise refusal(value, reason, error_of) from error
+            raise refusal(value, reason, error_of)
     raise error
 
 

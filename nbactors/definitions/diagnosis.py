@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
+
+from nbactors.exceptions.user_frames import are_users
 
 _DEPTH = 6
 
@@ -29,20 +32,17 @@ ErrorOf = Callable[[Any], Exception | None]
 
 def culprit(value: Any, error_of: ErrorOf) -> str:
     """Return the path to the innermost part of `value` that cannot be pickled, in words; empty if none was found."""
-    return _search(value, error_of, _DEPTH, set())
+    return _search(parts(value), error_of, _DEPTH, {id(value)})
 
 
-def _search(value: Any, error_of: ErrorOf, depth: int, seen: set[int]) -> str:
-    if id(value) in seen or depth == 0:
-        return ""
-    seen.add(id(value))
-    for part in parts(value):
+def _search(candidates: Iterable[Part], error_of: ErrorOf, depth: int, seen: set[int]) -> str:
+    for part in candidates:
         if error_of(part.value) is None:
             continue
-        deeper = _search(part.value, error_of, depth - 1, seen)
-        if deeper:
-            return f"{part.label}, {deeper}"
-        return f"{part.label} (an object of type {type(part.value).__qualname__!r})"
+        is_searched = depth > 1 and id(part.value) not in seen
+        seen.add(id(part.value))
+        deeper = _search(parts(part.value), error_of, depth - 1, seen) if is_searched else ""
+        return f"{part.label}, {deeper}" if deeper else f"{part.label} (an object of type {_type(part.value)})"
     return ""
 
 
@@ -83,26 +83,43 @@ def parts(value: Any) -> Iterator[Part]:
 def refusal(value: Any, error: Exception, error_of: ErrorOf) -> TypeError:
     """Return the error for whoever wanted to send a value that cannot be pickled.
 
+    Its cause is `error` only if code of the user has raised that, such as `__reduce__`: then its frames are of use.
+
     Args:
-        value: The value.
+        value: The value; a tuple of positional and keyword arguments for a call.
         error: What pickling it has raised.
         error_of: Pickles a part of it.
     """
     if isinstance(error, RecursionError):
-        return TypeError(f"cannot pickle {_brief(value)}: it is nested too deeply ({error})")
-    where = culprit(value, error_of)
-    at = f"; at fault: {where}" if where else ""
-    return TypeError(
-        f"cannot pickle {_brief(value)}, which is needed to send it to another process{at} "
-        f"({type(error).__name__}: {error}). Make it inside the actor or task instead, or leave it out with "
-        "__getstate__ or __reduce__."
-    )
+        text = f"cannot pickle {_brief(value)}: it is nested too deeply ({error})"
+    else:
+        where = _search(_arguments(*value), error_of, _DEPTH, set()) if _is_call(value) else culprit(value, error_of)
+        at = f"; at fault: {where}" if where else ""
+        text = (
+            f"cannot pickle {_brief(value)} for another process{at} ({type(error).__name__}: {error}). Make it inside "
+            "the actor or task instead, or leave it out with __getstate__ or __reduce__."
+        )
+    refused = TypeError(text)
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    refused.__cause__ = error if any(are_users(frames)) else None
+    return refused
+
+
+def _is_call(value: Any) -> bool:
+    return isinstance(value, tuple) and [type(part) for part in value] == [tuple, dict]
+
+
+def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Part]:
+    for name, part in (*enumerate(args, start=1), *kwargs.items()):
+        yield Part(str(name), f"argument {name}", part)
 
 
 def _brief(value: Any) -> str:
     name = getattr(value, "__qualname__", None)
     if isinstance(name, str):
-        return f"{type(value).__name__} {name!r}"
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict):
-        return "the arguments"
-    return f"an object of type {type(value).__qualname__!r}"
+        return f"{'class' if isinstance(value, type) else type(value).__name__} {name!r}"
+    return "the arguments" if _is_call(value) else f"an object of type {_type(value)}"
+
+
+def _type(value: Any) -> str:
+    return repr(type(value).__qualname__)

@@ -156,11 +156,12 @@ def _plain_dumps(value: Any) -> tuple[bytes, list[memoryview]]:
 def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool], file: Any) -> None:
     try:
         _cloud_stream(value, keep, file)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - users' __reduce__ and __getstate__ may raise anything
         import_whole("nbactors.definitions.diagnosis")
         from nbactors.definitions.diagnosis import refusal  # noqa: PLC0415 - only for errors
 
-        raise refusal(value, error, error_of) from error
+        refused = refusal(value, error, error_of)
+        raise refused from refused.__cause__
 
 
 @lets_through
@@ -206,10 +207,11 @@ def dumps_code(thing: Any) -> Pickled:
         stream = io.BytesIO()
         try:
             _cloud_stream(thing, lambda buffer: True, stream, is_code=True)
+            return Pickled(stream.getvalue(), (), found)
         except _REFUSALS:  # what only annotations name may be at fault
             found.clear()
-            stream = io.BytesIO()
-            _cloud_dumps(thing, lambda buffer: True, stream)
+        stream = io.BytesIO()
+        _cloud_dumps(thing, lambda buffer: True, stream)
         return Pickled(stream.getvalue(), (), found)
     finally:
         _collector.found = outer

@@ -110,7 +110,7 @@ def test_a_cell_without_a_value_for_the_variable_does_not_run(kernel: LiveKernel
         ("plain -i nothing", "-i names nothing, which the notebook does not have"),
         ("plain -o 1x", "-o '1x' is no variable name"),
         ("plain -o class", "-o 'class' is no variable name"),
-        ("plain -i lock", "the variable 'lock' cannot be sent to the actor"),
+        ("plain -i lock", "the variable 'lock' cannot be sent to the actor: cannot pickle an object of type 'lock'"),
     ],
 )
 def test_a_mistake_in_the_line_is_explained_in_one_line(kernel: LiveKernel, line: str, text: str) -> None:

@@ -124,7 +124,7 @@ def test_a_variable_that_cannot_be_sent_is_named(kernel: LiveKernel) -> None:
     kernel.run("import threading\nlock = threading.Lock()")
     cell = kernel.start("%%remote\nlock")
     kernel.until(lambda: kernel.of(cell, "idle"))
-    assert "the variable 'lock' cannot be sent to a worker" in kernel.text(cell)
+    assert "the variable 'lock' cannot be sent to a worker: cannot pickle an object of type 'lock'" in kernel.text(cell)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def _submit(handle: ActorHandle[Any], packed: SentCell, now: bool) -> Any:
     except (TypeError, ValueError, exceptions.RayError) as error:
         bad = sent_cell.culprit(packed.names)
         if bad:
-            raise UsageError(f"%%on: the variable {bad!r} cannot be sent to the actor: {error}") from None
+            raise UsageError(f"%%on: the variable {bad[0]!r} cannot be sent to the actor: {bad[1]}") from None
         raise UsageError(f"%%on: {error}") from None
 
 

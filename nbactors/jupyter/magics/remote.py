@@ -98,10 +98,7 @@ def _submit(packed: remote_in_worker.SentCell, token: str, name: str, arguments:
     except (TypeError, ValueError) as error:
         bad = sent_cell.culprit(packed.names)
         if bad:
-            raise UsageError(
-                f"%%remote: the variable {bad!r} cannot be sent to a worker ({error}); make it inside the cell, or "
-                "keep it in an actor"
-            ) from None
+            raise UsageError(f"%%remote: the variable {bad[0]!r} cannot be sent to a worker: {bad[1]}") from None
         raise UsageError(f"%%remote: {error}") from None
     return refs
 
@@ -112,7 +109,7 @@ def _captured(shell: InteractiveShell, code: CodeType, extra: dict[str, Any]) ->
     reads = {name for name in _names(code, _READS) if name in space and name not in _ITS_OWN}
     own = set(_names(code, _WRITES, nested=False))
     # The cell may assign such a name before it reads it. Then it does not need the notebook's variable.
-    doubtful = {name for name in reads & own if not sent_cell.can_travel(space[name])}
+    doubtful = {name for name in reads & own if sent_cell.error_of(space[name]) is not None}
     return {name: space[name] for name in sorted(reads - doubtful)} | extra
 
 

@@ -67,15 +67,15 @@ def _compile(tree: ast.Module, filename: str) -> CodeType:
     return code
 
 
-def culprit(names: dict[str, Any]) -> str:
-    """Return the name of the first variable that cannot be pickled, "" if there is none."""
-    return next((name for name, value in names.items() if not can_travel(value)), "")
+def culprit(names: dict[str, Any]) -> tuple[str, Exception] | None:
+    """Return the name of the first variable that cannot be pickled, and the error of that; None if there is none."""
+    return next(((name, error) for name, value in names.items() if (error := error_of(value)) is not None), None)
 
 
-def can_travel(value: Any) -> bool:
-    """Return whether a value can be pickled."""
+def error_of(value: Any) -> Exception | None:
+    """Return the error of pickling a value, None if it can be pickled."""
     try:
         nbactors.put(value)
-    except Exception:  # noqa: BLE001 - any error of pickling
-        return False
-    return True
+    except Exception as error:  # noqa: BLE001 - any error of pickling
+        return error
+    return None

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import traceback
 from typing import Any
 
 import pytest
@@ -71,8 +72,10 @@ class Holder:
         (Holder(), "attribute 'lock' of 'Holder'"),
         ({"a": [1, threading.Lock()]}, "key 'a', item 1"),
         ((1, {"model": Holder()}), "item 1, key 'model', attribute 'lock'"),
+        (((0, [threading.Lock()]), {}), "the arguments for another process; at fault: argument 2, item 0"),
+        (((), {"model": Holder()}), "argument model, attribute 'lock'"),
     ],
-    ids=["attribute", "item", "nested"],
+    ids=["attribute", "item", "nested", "positional", "keyword"],
 )
 def test_the_error_names_the_part_at_fault(value, where):
     with pytest.raises(TypeError, match="cannot pickle") as caught:
@@ -88,6 +91,32 @@ def test_the_error_names_a_captured_variable():
 
     with pytest.raises(TypeError, match="variable 'guard' captured by function"):
         pickling.dumps_code(work)
+
+
+def test_the_error_of_code_is_shown_alone():
+    guard = threading.Lock()
+
+    class Guarded:
+        def work(self):
+            return guard
+
+    with pytest.raises(TypeError, match=r"cannot pickle class .*Guarded.* for another process") as caught:
+        pickling.dumps_code(Guarded)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert shown.count("Traceback") == 1
+    assert "method 'work' of class" in shown
+
+
+def test_the_error_of_code_of_the_user_keeps_its_frames():
+    class Reluctant:
+        def __reduce__(self):
+            raise RuntimeError("not now")
+
+    with pytest.raises(TypeError, match="RuntimeError: not now") as caught:
+        pickling.dumps([Reluctant()])
+    shown = "".join(traceback.format_exception(caught.value))
+    assert shown.count("Traceback") == 2
+    assert "in __reduce__" in shown
 
 
 def test_a_value_that_contains_itself_does_not_hang_the_search():
