@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +11,7 @@ from nbactors import engine
 from nbactors.actor import ActorHandle
 from nbactors.api import get
 from nbactors.definitions.hooks import RESTORE, SAVE
+from nbactors.exceptions.user_warning import warn_user
 from nbactors.object_ref import ObjectRef
 from nbactors.upkeep import checkpoint_store
 from nbactors.upkeep.asking import check_handle, check_hook, finish
@@ -129,7 +129,7 @@ def _latest(current: Any, handle: ActorHandle[Any]) -> tuple[Checkpoint, Any]:
         except PermissionError:  # silently using an older checkpoint would hide that another user could have written
             raise
         except (BadCheckpointError, OSError, ValueError) as error:
-            warnings.warn(f"{error}; the one before is taken, if there is one", UserWarning, stacklevel=3)
+            warn_user(f"{error}; the one before is taken, if there is one")
     kept = current.checkpoints.get(handle._link.actor_id)
     if kept:
         return kept[-1], _state_of(kept[-1])

@@ -13,11 +13,11 @@ of counters the suffix `_total`.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbactors import engine
+from nbactors.exceptions.user_warning import warn_user
 from nbactors.frontend.metric_points import COUNTER, GAUGE, HISTOGRAM, POINTS, Definition, Point, Tags
 
 __all__ = ["Counter", "Gauge", "Histogram", "Metric", "prometheus_text"]
@@ -49,12 +49,10 @@ class Metric:
             raise ValueError("Empty name is not allowed. Please provide a metric name.")
         self._is_valid = _NAME.fullmatch(name) is not None and len(name) <= MAX_LENGTH
         if not self._is_valid:
-            warnings.warn(
+            warn_user(
                 f"Invalid metric name: {name:.80}. Metric will be discarded and data will not be collected or "
                 "published. Metric names can only contain letters, numbers, _, and :. Metric names cannot start with "
-                "numbers.",
-                UserWarning,
-                stacklevel=3,
+                "numbers."
             )
         keys = tag_keys or ()
         if not isinstance(keys, tuple):

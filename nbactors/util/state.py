@@ -11,7 +11,6 @@ is compared without regard to case. `limit` is the most rows to return, `timeout
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
@@ -19,6 +18,7 @@ from typing import Any, NoReturn
 from nbactors import engine
 from nbactors.engine.observer import Following, TaskChanges
 from nbactors.exceptions import NodeMissingError
+from nbactors.exceptions.user_warning import warn_user
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.util.calls import call_id
@@ -255,7 +255,7 @@ def _objects(timeout: float, raise_on_missing_output: bool) -> list[dict[str, An
         text = f"the listing of objects is not complete: {'; '.join(gaps)}"
         if raise_on_missing_output:
             raise TimeoutError(text)
-        warnings.warn(text, RuntimeWarning, stacklevel=3)
+        warn_user(text, RuntimeWarning)
     return rows
 
 

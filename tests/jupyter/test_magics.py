@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ipython_cells import run_cells
 
@@ -63,6 +65,15 @@ def test_with_a_variable_the_name_is_that_actor_s_alone() -> None:
         "import nbactors as ray; ray.get(Counter.remote().increment.remote())",
     )
     assert another.ok, another.output
+
+
+def test_a_warning_of_an_actor_names_the_cell_of_its_magic() -> None:
+    _, magic, _ = run_cells(
+        "import nbactors as ray; _ = ray.init(num_cpus=1)",
+        "%%actor --name lost --lifetime detached counter" + COUNTER,
+        "ray.kill(counter)",
+    )
+    assert re.match(r"<ipython-input-\S+>:1: UserWarning: the detached actor 'lost'", magic.output)
 
 
 def test_get_if_exists_takes_the_actor_that_is_there() -> None:

@@ -226,8 +226,9 @@ def test_restore_takes_the_previous_checkpoint_if_the_latest_is_damaged() -> Non
     second = nbactors.checkpoint(model)
     assert second.path is not None
     second.path.write_bytes(second.path.read_bytes()[:-100])
-    with pytest.warns(UserWarning, match="ends too early; the one before is taken"):
+    with pytest.warns(UserWarning, match="ends too early; the one before is taken") as warned:
         assert nbactors.restore(model) == first
+    assert warned[0].filename == __file__
     with pytest.raises(ValueError, match="ends too early"):
         nbactors.restore(model, second)
     assert nbactors.get(model.total.remote()) == 100_000

@@ -33,7 +33,7 @@ def run(more: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.usefixtures("own_directory")
 def test_the_address_of_a_cluster_in_the_environment_is_told_once() -> None:
     told = run(RAY_ADDRESS="ray://head:10001").stderr
-    assert told.count("RAY_ADDRESS='ray://head:10001' has no effect") == 1
+    assert told.count("<string>:7: UserWarning: RAY_ADDRESS='ray://head:10001' has no effect") == 1
     assert "call init(address=" in told
     assert "RAY_ADDRESS" not in run(RAY_ADDRESS="auto").stderr
     assert "RAY_ADDRESS" not in run(', address="local"', RAY_ADDRESS="ray://head:10001").stderr

@@ -170,8 +170,10 @@ def test_a_process_that_does_not_answer_costs_the_others_no_row() -> None:
     ref = ray.put(1)
     os.kill(worker.pid, signal.SIGSTOP)
     try:
-        with pytest.warns(RuntimeWarning, match=f"process {worker.pid} has not answered within 0.5 seconds"):
+        unanswered = f"process {worker.pid} has not answered within 0.5 seconds"
+        with pytest.warns(RuntimeWarning, match=unanswered) as warned:
             rows = state.list_objects(limit=10_000, timeout=0.5)
+        assert warned[0].filename == __file__
         assert ref.hex() in [row.object_id for row in rows]
         with pytest.raises(TimeoutError, match="not complete"):
             state.list_objects(timeout=0.5, raise_on_missing_output=True)

@@ -89,8 +89,9 @@ def test_wrong_uses_are_refused_as_in_ray(use: Callable[[], Any], error: type[Ex
 
 @pytest.mark.parametrize("name", ["a-b", "1a", "a b", "é"])
 def test_a_metric_with_an_invalid_name_warns_and_records_nothing(name: str) -> None:
-    with pytest.warns(UserWarning, match="Metric will be discarded"):
+    with pytest.warns(UserWarning, match="Metric will be discarded") as warned:
         counter = Counter(name)
+    assert warned[0].filename == __file__
     counter.inc()
     assert recorded() == []
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
@@ -17,6 +16,7 @@ from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.engine.base import ActorLink, Engine, FoundActor, GroupFacts, RuntimeFacts
 from nbactors.exceptions import hints
+from nbactors.exceptions.user_warning import warn_user
 from nbactors.frontend import calling_cell as origin
 from nbactors.frontend import redirected
 from nbactors.frontend.bar import BarState
@@ -585,13 +585,11 @@ class SessionEngine(LocalEngine):
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         if options.detached and options.name and self._anonymous and not options.namespace:
-            warnings.warn(
+            warn_user(
                 f"the detached actor {options.name!r} is created in this session's anonymous namespace "
                 f"{self._namespace!r}, so a later session finds it only by that name: "
                 f"get_actor({options.name!r}, namespace={self._namespace!r}). Call init(namespace=...) first, or give "
-                "the actor a namespace of its own.",
-                UserWarning,
-                stacklevel=4,
+                "the actor a namespace of its own."
             )
 
     def shutdown(self) -> None:

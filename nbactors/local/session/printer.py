@@ -13,6 +13,9 @@ from nbactors.frontend.text_stream import is_terminal, write_now
 from nbactors.local.session.repeated_lines import RepeatedLines
 from nbactors.local.wire import ids, messages
 
+_NOWHERE = "nbactors"
+"""Stands for a file, as filters of warnings see it."""
+
 
 class Printer:
     """Hands the output of workers to the sink, or prints it where no front end has set one.
@@ -47,12 +50,7 @@ class Printer:
                 self._show(message, text)
             self._arm()
         elif type(message) is messages.Warn:
-            try:
-                # No line of the user's has caused it. A line of the runtime's would tell the user nothing.
-                warnings.warn_explicit(message.text, UserWarning, "nbactors", 0)
-            except UserWarning:
-                # The user has made warnings errors, but no call of the user's runs here that could raise it.
-                write_now(sys.stderr, f"nbactors: {message.text}\n")
+            _warn(message.text)
 
     def _show(self, message: messages.Output, text: str) -> None:
         cell = ids.cell_of(message.origin)
@@ -96,3 +94,21 @@ class Printer:
         """
         self._closed = True
         self._show_due(float("inf"))
+
+
+def _warn(text: str) -> None:
+    """Show a warning that no line of the user's has caused: without the place that Python would show before it."""
+    line = f"nbactors: {text}\n"
+    before = warnings.formatwarning
+
+    def formatted(message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any) -> str:
+        return line if filename == _NOWHERE else before(message, category, filename, *rest, **more)
+
+    warnings.formatwarning = formatted  # other threads may warn meanwhile
+    try:
+        warnings.warn_explicit(text, UserWarning, _NOWHERE, 0)
+    except UserWarning:
+        # The user has made warnings errors, but no call of the user's runs here that could raise it.
+        write_now(sys.stderr, line)
+    finally:
+        warnings.formatwarning = before

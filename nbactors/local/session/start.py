@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import warnings
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import msgspec
 
 from nbactors import exceptions
 from nbactors.engine.base import Engine
+from nbactors.exceptions.user_warning import warn_user
 from nbactors.frontend import calling_cell, redirected
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.frontend.unread_printer import VARIABLE
@@ -100,13 +100,10 @@ def _warn_of_another_cluster() -> None:
     address = os.environ.get("RAY_ADDRESS", "")
     if address not in ("", "local", "auto") and not _warned:
         _warned = True
-        warnings.warn_explicit(
+        warn_user(
             f"RAY_ADDRESS={address!r} has no effect: this session is on this machine. To use that cluster, call "
             f"init(address={address!r}). To be rid of this warning, unset the variable or call init("
-            'address="auto").',
-            UserWarning,
-            "nbactors",
-            0,
+            'address="auto").'
         )
 
 

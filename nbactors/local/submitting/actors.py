@@ -6,12 +6,12 @@ There is one link for each actor that the process has a handle to, and one hold 
 from __future__ import annotations
 
 import itertools
-import warnings
 import weakref
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nbactors.exceptions.user_warning import warn_user
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.submitting import restart_file
 from nbactors.local.submitting.actor_link import ActorNews, LocalActorLink
@@ -303,12 +303,11 @@ class Actors:
             if link.construct is construct:  # else it was sent before it had the waiter
                 self._submitter.reactor.wait(waiter, max(deadline - monotonic(), 0.0))
             if not waiter.done and link.construct is construct:
-                warnings.warn(
+                warn_user(
                     f"the detached actor {link.actor_id.hex()} is lost: it had no worker within {seconds:g} s after "
                     "the end of the process that has created it, perhaps because its resources are taken. Have the "
                     "process wait until the actor is up: ray.get(actor.__ray_ready__.remote()).",
                     RuntimeWarning,
-                    stacklevel=3,
                 )
 
     def pin(self, hold: ActorHold) -> None:
