@@ -69,6 +69,29 @@ def test_events_are_reported_together_once_in_a_while(parts: tuple[Recorder, Rea
     assert not reactor.timers, "an idle process wakes up for nothing"
 
 
+def test_the_end_of_a_call_that_readers_have_seen_is_told_soon_but_not_the_ends_of_many(
+    parts: tuple[Recorder, Reactor, Node],
+) -> None:
+    recorder, reactor, _ = parts
+
+    def delay_after(seconds: float) -> float:
+        now = recording.monotonic()
+        recorder.add(msgspec.structs.replace(row(), submitted=now - seconds, ended=now))
+        ((delay, _),) = reactor.timers
+        reactor.run()
+        return delay
+
+    assert delay_after(1.0) == recording.SOON_S
+    assert delay_after(1.0) == recording.PACE_S
+
+
+def test_the_end_of_a_short_call_keeps_the_pace(parts: tuple[Recorder, Reactor, Node]) -> None:
+    recorder, reactor, _ = parts
+    now = recording.monotonic()
+    recorder.add(msgspec.structs.replace(row(), submitted=now - recording.YOUNG_S / 2, ended=now))
+    assert [delay for delay, _ in reactor.timers] == [recording.PACE_S]
+
+
 def test_live_calls_are_reported_while_they_live_and_only_when_they_change(
     parts: tuple[Recorder, Reactor, Node],
 ) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PACE_S = 0.5
 """Seconds from the first event to the report of it."""
 
+SOON_S = 0.05
+"""Seconds from the end of a call that readers may have seen to its report, in a process that has sent none lately."""
+
 QUIET_PACE_S = 1.0
 QUIETEST_PACE_S = 2.0
 """Seconds between two looks at calls that live and do not change: at first, and later. After each look the event loop
@@ -99,6 +102,7 @@ class Recorder:
         self.failures: list[tuple[str, bytes, bool]] = []
         self.count_fast: Callable[[str], None] | None = None
         self._reported: list[messages.TaskRow] = []
+        self._reported_at = -PACE_S
         self._tag = b""
         self._told: set[int] = set()
         """The origins whose cells the node knows."""
@@ -119,7 +123,8 @@ class Recorder:
         """Add a call that has ended."""
         self.ended.append(row)
         if not self.is_armed:
-            self.arm()
+            is_rare = row.ended - row.submitted > YOUNG_S and row.ended - self._reported_at > PACE_S
+            self.arm(SOON_S if is_rare else PACE_S)
 
     def count(self, function: str) -> None:
         """Count a call that has finished and gets no row."""
@@ -181,6 +186,7 @@ class Recorder:
             totals = _by_actor(failures)
             report = messages.TaskReport(now, shown, first, unlisted, waits, len(functions), totals, cells)
             self._node.send_now(report)
+            self._reported_at = now
             for start in range(0, len(rest), PER_MESSAGE):
                 self._node.send_now(messages.TaskReport(now, None, rest[start : start + PER_MESSAGE], {}, []))
         self._reported, self._tag = live, tag
