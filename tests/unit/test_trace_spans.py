@@ -80,6 +80,13 @@ def test_a_cell_without_calls_is_over_after_the_time_that_events_take(spans: Tra
     assert spans.ended == 1004.0
 
 
+def test_a_cell_without_a_session_is_over_at_its_end() -> None:
+    spans = TraceSpans(7, BEGAN)
+    assert not spans.is_over(1004.0)
+    spans.cell_ended = 1004.0
+    assert spans.is_over(1004.0)
+
+
 def test_a_call_that_is_tried_again_is_live_again(spans: TraceSpans) -> None:
     spans.cell_ended = 1004.0
     spans.apply(news(row("a", "FAILED")), 1006.0)

@@ -127,7 +127,8 @@ class TraceSpans:
             self._live -= self._lost
             self._lost = set()
         latest = max(self._news_at, self.cell_ended)
-        return bool(self.cell_ended) and not self._live and now - latest >= SETTLE_S
+        settle = SETTLE_S if self.jobs else 0.0  # without a session nobody reports
+        return bool(self.cell_ended) and not self._live and now - latest >= settle
 
     @property
     def ended(self) -> float:
