@@ -197,6 +197,8 @@ class Calls:
         """Begin to cancel a call, and return Ray's reference of the order; None if there is none."""
         if thing.origin.actor_id:
             return self._order_stop(thing, interrupt, 0.0, recursive)
+        if isinstance(thing, Record):
+            thing.cancelled = "task"
         try:
             ray.cancel(thing.ref, force=force, recursive=recursive)
         except (ValueError, TypeError):  # it was put, or belongs to an actor that this process does not know
@@ -227,6 +229,7 @@ class Calls:
             return None
         if isinstance(thing, Record):
             thing.is_watched = True
+            thing.cancelled = "interrupted" if interrupts else "cancelled"
         args = (thing.number, interrupts, timeout_s, recursive)
         answer = hub.order.remote(thing.origin.actor_id, "stop", args, ORDER_S)
         if not isinstance(thing, Record):

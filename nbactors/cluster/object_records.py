@@ -17,7 +17,7 @@ from nbactors import exceptions
 from nbactors.cluster.common import current
 from nbactors.cluster.common.pieces import Pieces
 from nbactors.cluster.watcher import Dropped, Origin, Watcher
-from nbactors.exceptions import out_of_band
+from nbactors.exceptions import out_of_band, reasons
 from nbactors.exceptions.one_line import brief
 from nbactors.exceptions.source_lines import raised
 from nbactors.object_ref import ObjectRef
@@ -65,6 +65,7 @@ class Record:
         limit_s: The seconds that a task was given, once they are over; else 0.
         has_begun: Whether the call is known to have begun: the object is a value of its generator.
         is_watched: Whether a verdict may come.
+        cancelled: Empty, or how the call was cancelled, see `reasons.not_ready`.
         is_stream: Whether it stands for the end of a generator.
     """
 
@@ -91,6 +92,7 @@ class Record:
     limit_s = 0.0
     has_begun = False
     is_watched = False
+    cancelled = ""
     is_stream = False
 
     def __init__(
@@ -321,7 +323,7 @@ class StreamRecord:
                     raise
                 if ref is not None:
                     return self._referring(ref)
-        raise exceptions.GetTimeoutError(f"the generator has yielded no value within {timeout} s")
+        raise reasons.none_yielded(timeout, is_cancelled=bool(self._record.cancelled))
 
     def _read(self, timeout: float | None) -> Any:
         """Return Ray's next reference, None if there was none within `timeout` seconds."""

@@ -17,6 +17,7 @@ from nbactors.cluster.object_records import ENDED, Record, StreamRecord
 from nbactors.cluster.refusals import sending
 from nbactors.cluster.translation import translated
 from nbactors.cluster.watcher import Origin, Watcher
+from nbactors.exceptions import reasons
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import DynamicObjectRefGenerator
 
@@ -161,10 +162,8 @@ class Objects:
                     if isinstance(error, exceptions.RayTaskError):  # a call has raised it
                         raise
         which = f"ObjectRef({records[0].id.hex()})" if len(records) == 1 else f"some of {len(records)} objects"
-        raise exceptions.GetTimeoutError(
-            f"Get timed out: {which} not ready within {timeout} s. The call goes on; call get() again with a longer "
-            "timeout, or wait() for those that are ready."
-        )
+        cancelled = ((one.origin.label, one.cancelled) for one in records if one.cancelled and not one.done())
+        raise reasons.not_ready(which, timeout, next(cancelled, None))
 
     def _load_all(self, records: list[Record], timeout: float | None) -> list[Any]:
         """Return the values of several objects. An error that is there ends the wait for the others."""

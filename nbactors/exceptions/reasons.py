@@ -11,6 +11,7 @@ from nbactors.exceptions.errors import (
     ActorUnavailableError,
     ActorUnschedulableError,
     CallTimeoutError,
+    GetTimeoutError,
     ObjectLostError,
     ObjectReconstructionFailedError,
     OutOfMemoryError,
@@ -113,6 +114,43 @@ def cancelled(task_id: bytes, phase: str, timeout_s: float | None, detail: str) 
     if timeout_s is not None:
         return CallTimeoutError(task_id.hex(), phase, timeout_s, detail or None)
     return TaskCancelledError(task_id.hex(), detail or None)
+
+
+_REMEDIES = {
+    "cancelled": "a cancel does not interrupt the code of an actor; cancel(ref, interrupt=True) does, and the "
+    "actor lives on.",
+    "interrupted": "its code has not ended; kill(actor) ends the actor.",
+    "task": "its code has not ended; cancel(ref, force=True) ends its process.",
+}
+
+
+def not_ready(
+    what: str, timeout: float | None, cancelled: tuple[str, str] | None = None, obstacle: str = ""
+) -> GetTimeoutError:
+    """Return the error of a `get` that has waited for too long.
+
+    Args:
+        what: What is missing, such as "2 of 3 objects".
+        timeout: The seconds.
+        cancelled: Of a missing call that was cancelled its name, and "task", or for an actor's call "cancelled" or
+            "interrupted"; None if none was cancelled.
+        obstacle: What a call waits for, as a sentence; or empty.
+    """
+    parts = [f"Get timed out: {what} not ready within {timeout} s."]
+    if cancelled is not None:
+        label, how = cancelled
+        parts.append(f"{label} was cancelled, but goes on: {_REMEDIES[how]}")
+    else:
+        parts.append("The call goes on; call get() again with a longer timeout, or wait() for those that are ready.")
+    return GetTimeoutError(" ".join([*parts, obstacle] if obstacle else parts))
+
+
+def none_yielded(timeout: float | None, *, is_cancelled: bool) -> GetTimeoutError:
+    """Return the error of a wait for the next value of a generator that has lasted too long."""
+    state = "was cancelled, and ends at its next value; cancel(generator, interrupt=True) interrupts its code"
+    return GetTimeoutError(
+        f"nothing was yielded within {timeout} s; the generator {state if is_cancelled else 'goes on'}"
+    )
 
 
 def unread(call: str, text: str, pid: int) -> str:

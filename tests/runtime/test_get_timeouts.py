@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -53,3 +54,44 @@ def test_a_call_that_runs(holder: Holder) -> None:
     running = holder.__ray_call__.remote(lambda self: __import__("threading").Event().wait(2))
     assert timed_out(running).endswith("wait() for those that are ready.")
     ray.cancel(running)
+    assert "was cancelled, but goes on: a cancel does not interrupt" in timed_out(running)
+    ray.cancel(running, interrupt=True)
+    with pytest.raises(ray.exceptions.TaskCancelledError, match="cancelled"):
+        ray.get(running)
+
+
+@ray.remote(num_cpus=0)
+class Stubborn:
+    """What a cancel reaches, and does not end."""
+
+    def hold(self) -> None:
+        while True:
+            try:
+                threading.Event().wait()
+            except KeyboardInterrupt:
+                pass
+
+    def yield_late(self) -> Iterator[int]:
+        yield 1
+        self.hold()
+
+
+def test_a_cancelled_call_that_goes_on_is_told_apart_from_an_interrupted_one(holder: Holder) -> None:
+    actor = Stubborn.remote()
+    values = actor.yield_late.remote()
+    held = values.completed()
+    assert ray.get(next(values)) == 1
+    with pytest.raises(ray.exceptions.GetTimeoutError, match="the generator goes on"):
+        values._next_sync(0.1)
+    ray.cancel(values)
+    with pytest.raises(ray.exceptions.GetTimeoutError, match="the generator was cancelled, and ends at its next value"):
+        values._next_sync(0.1)
+    with pytest.raises(
+        ray.exceptions.GetTimeoutError, match=r"1 of 2 .*Stubborn\.yield_late was cancelled, but goes on"
+    ):
+        ray.get([ray.put(1), held], timeout=0.1)
+    ray.cancel(held, interrupt=True)
+    assert timed_out(held).endswith("its code has not ended; kill(actor) ends the actor.")
+    ray.kill(actor)
+    with pytest.raises(ray.exceptions.RayActorError, match="killed"):
+        ray.get(held)

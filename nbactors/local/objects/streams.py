@@ -163,6 +163,9 @@ class RemoteReader(Readable):
 
     __slots__ = ("_asked", "_key")
 
+    call = None
+    """This process does not know the call: the owner does."""
+
     def __init__(self, home: Home, key: ObjectRef[Any]) -> None:
         super().__init__(home)
         self._key = key

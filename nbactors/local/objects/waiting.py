@@ -8,7 +8,7 @@ from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nbactors import exceptions
+from nbactors.exceptions import reasons
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.frontend.user_code import lets_through
 from nbactors.local.objects.object_life import READY
@@ -205,10 +205,7 @@ class Waiting:
         self.membership.check()
         missing = sum(entry.state < READY for entry in entries)
         which = f"ObjectRef({entries[0].id.hex()})" if len(entries) == 1 else f"{missing} of {len(entries)} objects"
-        raise exceptions.GetTimeoutError(
-            f"Get timed out: {which} not ready within {timeout} s. The call goes on; call get() again with a longer "
-            f"timeout, or wait() for those that are ready.{_obstacle(entries)}"
-        )
+        raise reasons.not_ready(which, timeout, _cancelled(entries), _obstacle(entries))
 
     def get_one(self, entry: Entry, timeout: float | None) -> Any:
         """Do what `get` does, for one reference: the most frequent case."""
@@ -251,7 +248,8 @@ class Waiting:
                 stream.remove_waiter(waiter)
             if not waiter.done:
                 self.membership.check()
-                raise exceptions.GetTimeoutError(f"nothing was yielded within {timeout} s; the generator goes on")
+                call = stream.call
+                raise reasons.none_yielded(timeout, is_cancelled=call is not None and call.canceled is not None)
 
     def failed(self, entry: Entry) -> None:
         """End each `get` of several objects of which this one has failed. Any thread."""
@@ -369,6 +367,17 @@ def _call(callback: Callable[[], None]) -> None:
     callback()
 
 
+def _cancelled(entries: list[Entry]) -> tuple[str, str] | None:
+    """Return which missing call was cancelled, and how; see `reasons.not_ready`."""
+    for entry in entries:
+        call = entry.call
+        if entry.state < READY and call is not None and call.canceled is not None:
+            facts = call.facts()
+            how = "interrupted" if call.canceled.interrupts_methods else "cancelled"
+            return facts.label, how if facts.actor_id else "task"
+    return None
+
+
 def _obstacle(entries: list[Entry]) -> str:
     """Return a sentence about what the first missing call waits for, if its worker has not got it; else nothing."""
     call = next((entry.call for entry in entries if entry.state < READY), None)
@@ -376,8 +385,8 @@ def _obstacle(entries: list[Entry]) -> str:
         return ""
     name = call.facts().label
     if call.awaited is not None:
-        return f" {name} waits for its argument ObjectRef({call.awaited.id.hex()})."
+        return f"{name} waits for its argument ObjectRef({call.awaited.id.hex()})."
     awaited = call.target.awaited(call)
     if awaited == "actor":
-        return f" {name} waits for its actor, which has not started: list_actors() and %actors show what it needs."
-    return f" {name} waits for a worker with {awaited}." if awaited else ""
+        return f"{name} waits for its actor, which has not started: list_actors() and %actors show what it needs."
+    return f"{name} waits for a worker with {awaited}." if awaited else ""
