@@ -18,6 +18,11 @@ def shown(count: float) -> str:
     return f"{count:.1f} GiB"
 
 
+def amount(name: str, value: float) -> str:
+    """Return the amount of a resource as text: memory is in bytes, and others are numbers."""
+    return shown(value) if "memory" in name else f"{value:g}"
+
+
 def parse(text: str) -> int:
     """Return the number of bytes that a text names: "2GiB" and "2Gi" are 2 * 1024**3, "2GB" and "2G" are 2 * 1000**3.
 

@@ -95,7 +95,7 @@ def _resources(found: dict[str, Any]) -> list[str]:
     for name, total in sorted(found["resources"].items()):
         # Less than nothing is free if a session declares more than the node has.
         free = max(found["available"].get(name, 0.0), 0.0)
-        lines.append(f"  {name:<8} {_amount(name, free)} of {_amount(name, total)}")
+        lines.append(f"  {name:<8} {byte_sizes.amount(name, free)} of {byte_sizes.amount(name, total)}")
     return lines
 
 
@@ -156,7 +156,9 @@ def _report(found: dict[str, Any]) -> list[str]:
 def _cells(actor: dict[str, Any]) -> tuple[str, ...]:
     """Return an actor's row. Without a name it shows the beginning of the id, which `nbactors logs` accepts, too."""
     name = actor["name"] or actor["actor_id"][:12]
-    holds = ", ".join(f"{_amount(key, value)} {key}" for key, value in sorted(actor["required_resources"].items()))
+    holds = ", ".join(
+        f"{byte_sizes.amount(key, value)} {key}" for key, value in sorted(actor["required_resources"].items())
+    )
     if holds and actor["state"] == "PENDING_CREATION" and not actor["pid"]:
         holds = f"needs {holds}"
     namespace = actor["ray_namespace"] + (" (detached)" if actor["is_detached"] else "")
@@ -172,7 +174,3 @@ def _store_cells(store: dict[str, Any]) -> tuple[str, ...]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _amount(name: str, value: float) -> str:
-    return byte_sizes.shown(value) if "memory" in name else f"{value:g}"

@@ -95,3 +95,8 @@ def test_a_cancelled_call_that_goes_on_is_told_apart_from_an_interrupted_one(hol
     ray.kill(actor)
     with pytest.raises(ray.exceptions.RayActorError, match="killed"):
         ray.get(held)
+
+
+def test_the_memory_that_a_task_waits_for_has_a_unit(holder: Holder) -> None:
+    task = ray.remote(num_cpus=1, memory=2**30)(lambda: True).options(name="counts")
+    assert timed_out(task.remote()).endswith("counts waits for a worker with CPU: 1, memory: 1.0 GiB.")

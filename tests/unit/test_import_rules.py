@@ -71,7 +71,7 @@ speedups                  :
 cluster                   : cluster.observing cluster.preflight cluster.host cluster.common definitions engine
                             exceptions frontend object_ref object_ref_generator options version views        + ray
 cluster.observing         : cluster.common engine exceptions frontend object_ref version                     + ray
-cluster.preflight         : cluster.common exceptions                                                        + ray
+cluster.preflight         : cluster.common byte_sizes exceptions                                             + ray
 cluster.host              : cluster.common in_worker definitions exceptions frontend logging_config          + ray
 cluster.common            : definitions engine exceptions                                                    + ray
 
@@ -104,9 +104,9 @@ local.session             : pickling local.member local.membership local.submitt
 local.member              : local.submitting local.task_events
                             local.objects local.connections local.store local.reactor local.current
                             local.access local.environment local.membership local.wire exceptions frontend
-local.submitting          : pickling local.task_events local.objects local.connections local.reactor local.current
-                            local.environment local.membership local.wire definitions engine exceptions frontend limits
-                            object_ref object_ref_generator options speedups views
+local.submitting          : pickling byte_sizes local.task_events local.objects local.connections local.reactor
+                            local.current local.environment local.membership local.wire definitions engine exceptions
+                            frontend limits object_ref object_ref_generator options speedups views
 local.task_events         : byte_sizes local.reactor local.membership local.wire frontend limits views
 local.objects             : pickling local.connections local.store local.reactor local.cgroups local.current
                             local.membership

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from nbactors.byte_sizes import amount
+
 _SHOWN = 3
 """The number of nodes that are named."""
 
@@ -102,21 +104,22 @@ def _packages(driver: Report, nodes: Sequence[Report], runtime_env: Mapping[str,
 
 
 def _resources(nodes: Sequence[Report], wanted: Mapping[str, float]) -> Iterator[Misfit]:
-    if any(all(node.resources.get(name, 0.0) >= amount for name, amount in wanted.items()) for node in nodes):
+    if any(all(node.resources.get(name, 0.0) >= value for name, value in wanted.items()) for node in nodes):
         return
     fits_alone = True
-    for name, amount in wanted.items():
+    for name, value in wanted.items():
         most = max((node.resources.get(name, 0.0) for node in nodes), default=0.0)
-        if amount > most:
+        if value > most:
             fits_alone = False
+            wanted_of_it, most_of_it = amount(name, value), amount(name, most)
             yield Misfit(
                 "resource",
                 False,
-                f"{amount:g} {name} for one actor or task never fit: the largest node has {most:g}",
-                f"ask for at most {most:g}, or add a larger node",
+                f"{wanted_of_it} {name} for one actor or task never fit: the largest node has {most_of_it}",
+                f"ask for at most {most_of_it}, or add a larger node",
             )
     if fits_alone and wanted:
-        them = " and ".join(f"{amount:g} {name}" for name, amount in wanted.items())
+        them = " and ".join(f"{amount(name, value)} {name}" for name, value in wanted.items())
         yield Misfit(
             "resource",
             False,

@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+from nbactors import byte_sizes
 from nbactors.exceptions.source_lines import raised
 from nbactors.views import html
 
@@ -114,7 +115,9 @@ def _cells(
         state += f": {raised(row['death_cause'].strip()).rstrip('.')}"
     calls = (f"{pending}" + (f" ({waiting} waiting)" if waiting else "")) if pending else ""
     calls = ", ".join(part for part in (calls, f"{unread} failed, not read" if unread else "") if part)
-    holds = ", ".join(f"{_amount(name, value)} {name}" for name, value in sorted(row["required_resources"].items()))
+    holds = ", ".join(
+        f"{byte_sizes.amount(name, value)} {name}" for name, value in sorted(row["required_resources"].items())
+    )
     if holds and row["state"] == "PENDING_CREATION" and not row["pid"]:
         holds = f"needs {holds}"
     namespace = row["ray_namespace"] if row["name"] and row["ray_namespace"] != own else ""
@@ -152,7 +155,3 @@ def _span(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, hours = seconds / 60, seconds / 3600
     return f"{minutes:.0f} min" if minutes < 60 else f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
-
-
-def _amount(name: str, value: float) -> str:
-    return f"{value / _MEBIBYTE:.0f} MiB" if "memory" in name else f"{value:g}"

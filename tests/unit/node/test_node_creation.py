@@ -52,6 +52,11 @@ class TestCreation:
         assert "x: 1 asked for, 0 in all" in text
         assert session.states() == ["PENDING_CREATION"] * 2
 
+    def test_memory_that_no_session_has_is_told_with_its_unit(self, node: Scenario) -> None:
+        session = node.session()
+        session.create(placement={"memory": 3.0 * 2**30})
+        assert "memory: 3.0 GiB asked for, 700 B in all" in session.one(messages.Warn).text
+
     def test_an_actor_of_a_session_without_cpus_waits_after_a_warning(self, node: Scenario) -> None:
         session = node.session(num_cpus=0)
         session.create()

@@ -115,7 +115,9 @@ class TestListing:
         status = command_line.ask("status")
         assert (status.facts["sessions"], status.facts["workers"]) == ("1", "1")
         assert [row.pid for row in status.actors] == [worker.pid]
-        assert command_line.ask("available_resources").amounts == {"CPU": 0.5, "memory": 1000.0}
+        assert command_line.ask("available_resources").amounts == {"CPU": 0.5, "memory": 700.0}
+        own = session.ask("available_resources").amounts
+        assert own["memory"] == 700.0, "the command line and a session have the same figures"
         for name in ("n", "Counter", str(worker.pid), actor_id.hex()):
             command_line.send(messages.FetchLog(4, name))
             (row,) = command_line.one(messages.Listing).actors

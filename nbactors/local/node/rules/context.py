@@ -15,6 +15,9 @@ from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, W
 from nbactors.local.wire import messages
 from nbactors.local.wire.ids import socket_name
 
+MEMORY_SHARE = 0.7
+"""The share of the memory that actors and tasks may ask for, as in Ray. Object stores and others have the rest."""
+
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What does not change while the node runs.
@@ -42,6 +45,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     survivors: dict[str, int] = {}
     memory_threshold: float = 1.0
     store_room: float = math.inf
+
+    @property
+    def memory_for_actors(self) -> float:
+        """The memory that actors and tasks may ask for together, in bytes."""
+        return self.memory * MEMORY_SHARE // 1
 
     @property
     def store_limit(self) -> float:

@@ -126,7 +126,7 @@ def _amounts(context: Context, asker: Process, is_free: bool) -> dict[str, float
     if asker.session is not None:
         return asker.session.pool.available() if is_free else asker.session.pool.totals()
     facts = context.facts
-    amounts = {"CPU": facts.cpus, "memory": facts.memory}
+    amounts = {"CPU": facts.cpus, "memory": facts.memory_for_actors}
     if is_free:
         for session in context.sessions.values():
             total, free = session.pool.totals(), session.pool.available()

@@ -22,8 +22,6 @@ from nbactors.local.wire import messages, os_bytes
 CLOSE_WITHIN_S = 4.0
 """How long, in seconds, the end of a session may wait for its workers to end."""
 
-MEMORY_SHARE = 0.7
-
 ACCELERATOR_LABEL = "ray.io/accelerator-type"
 
 
@@ -194,7 +192,7 @@ class Sessions:
         gpus = session_gpus(self._bank, self._detected or [], names, asked.num_gpus)
         totals = {
             "CPU": asked.num_cpus if asked.num_cpus >= 0 else facts.cpus,
-            "memory": asked.memory if asked.memory >= 0 else facts.memory * MEMORY_SHARE // 1,
+            "memory": asked.memory if asked.memory >= 0 else facts.memory_for_actors,
             "object_store_memory": asked.object_store_memory if asked.object_store_memory >= 0 else facts.store_limit,
             "node:127.0.0.1": 1.0,
             "node:__internal_head__": 1.0,

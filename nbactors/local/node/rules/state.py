@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from nbactors.byte_sizes import amount
 from nbactors.limits import MAX_KINDS
 from nbactors.local.node.rules import events, listing
 from nbactors.local.node.rules.actors import ORPHAN_GRACE_S, Actors
@@ -605,7 +606,10 @@ def version_text(own_version: str, hello: messages.Hello) -> str:
 
 def shortage_text(purpose: str, shortage: dict[str, tuple[float, float]]) -> str:
     """Return the text for the user about a request that can never be met."""
-    lacking = ", ".join(f"{name}: {asked:g} asked for, {total:g} in all" for name, (asked, total) in shortage.items())
+    lacking = ", ".join(
+        f"{name}: {amount(name, asked)} asked for, {amount(name, total)} in all"
+        for name, (asked, total) in shortage.items()
+    )
     return (
         f"{purpose} waits for resources that this session does not have ({lacking}). It will wait until the session "
         "ends: ask for less in its options, or declare more in init(num_cpus=, num_gpus=, resources=)."
