@@ -43,7 +43,8 @@ class ObjectFacts(NamedTuple):
     """The facts about an object that a process with a reference to it knows.
 
     Attributes:
-        state: "pending", "ready", "failed", or "" if unknown.
+        state: "pending", "ready", "failed", "not fetched" if another process owns the object and was not asked for
+            it yet, or "" if unknown.
         call: The label of the call that creates the object; empty if unknown, or if the call has succeeded.
         size: Size of the value in bytes, 0 if this process does not have the value.
         error: The type and the first line of the error that `get` raises.

@@ -84,6 +84,31 @@ def test_a_reference_shows_its_call_its_size_and_its_error(session: Any) -> None
     ray.kill(worker)
 
 
+def test_a_reference_shows_that_its_actor_was_killed(session: Any) -> None:
+    worker: Any = ray.remote(Worker).remote()
+    ray.get(worker.work.remote())
+    running, behind = worker.sleep.remote(), worker.work.remote()
+    ray.kill(worker)
+    for ref in (running, behind):
+        eventually(lambda ref=ref: line(ref).endswith("it was killed by `ray.kill`."), timeout_s=5)  # type: ignore[misc]
+        assert line(ref).startswith("failed: ActorDiedError: ")
+
+
+def test_a_reference_of_another_process_is_not_pending_before_its_owner_is_asked(session: Any) -> None:
+    class Caller:
+        def call(self, other: Any) -> list[Any]:
+            return [other.sleep.remote()]
+
+    worker, caller = ray.remote(Worker).remote(), ray.remote(Caller).remote()  # type: ignore[attr-defined]
+    (ref,) = ray.get(caller.call.remote(worker))
+    assert line(ref) == "not fetched"
+    ray.wait([ref], timeout=0)
+    assert line(ref) == "pending"
+    ray.kill(worker)
+    ray.wait([ref])
+    assert "it was killed by `ray.kill`" in line(ref)
+
+
 def test_an_error_is_shown_without_being_unpickled(session: Any) -> None:
     class Loud(Exception):
         def __reduce__(self) -> Any:

@@ -334,6 +334,10 @@ class BorrowedEntry(Entry):
         self.state = _ASKED
         self.home.fetching.fetch(self)
 
+    def facts(self) -> ObjectFacts:
+        """See the base class. Only the owner knows whether an object is there that nobody has asked for."""
+        return ObjectFacts("not fetched") if self.state == PENDING else super().facts()
+
     def __del__(self) -> None:
         try:
             if self.tokens:
