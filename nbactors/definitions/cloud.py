@@ -28,9 +28,18 @@ _PYTHON = sys.version_info[:2]
 _reduce = cloudpickle.CloudPickler.dispatch_table[types.CodeType]
 
 
+_NO_FILE = "<string>"
+_PROGRAM = "<python -c>"
+
+
+def _filename(code: types.CodeType) -> str:
+    """Return the file name of code. That of a program of `python -c` is told apart from what libraries generate."""
+    return _PROGRAM if code.co_filename == _NO_FILE and sys.argv[:1] == ["-c"] else code.co_filename
+
+
 def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
     make, arguments = _reduce(code)[:2]
-    return _rebuild_code, (make, arguments, code.co_filename, _PYTHON, code.co_name)
+    return _rebuild_code, (make, arguments, _filename(code), _PYTHON, code.co_name)
 
 
 def _reduce_code_with_source(sources: dict[str, str], code: types.CodeType) -> tuple[Any, ...]:
