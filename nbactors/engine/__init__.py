@@ -105,6 +105,7 @@ def start(name: str, options: InitOptions) -> Engine:
         if _engine is None:
             _forked = False
             _engine = importlib.import_module(_MODULES[name]).start(options)
+            hints.explain_in_scripts()
             for hook in _hooks:
                 hook()
         return _engine

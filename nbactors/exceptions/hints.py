@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import sys
 from types import FrameType, TracebackType
@@ -17,9 +18,9 @@ FORKED = (
 """The text of errors that verbs raise in a forked child."""
 
 _READ_ONLY = (
-    "This may be a value from nbactors: large arrays that come from get(), or as arguments of a remote call, lie in "
-    "shared memory that every process on the machine reads without a copy, so they are read-only. To change one, work "
-    "on a copy: "
+    "This may be a value from nbactors: arrays that come from get(), or as arguments of a remote call, are read-only, "
+    "small ones too, since all processes read large ones in shared memory without a copy. To change one, work on a "
+    "copy: "
 )
 
 _ARRAY = "array = array.copy()"
@@ -122,8 +123,9 @@ def _is_of_series(frame: FrameType) -> bool:
     return any(base.__name__ == "Series" for base in kind.__mro__)
 
 
+@functools.cache
 def explain_in_scripts() -> None:
-    """Have the hint printed under the traceback that ends a script. Called when the first shared value is mapped."""
+    """Have the hint printed under the traceback that ends a script. Called at the start of each session."""
     previous = sys.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

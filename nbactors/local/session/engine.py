@@ -15,7 +15,6 @@ from nbactors import exceptions
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.engine.base import ActorLink, Engine, FoundActor, GroupFacts, RuntimeFacts
-from nbactors.exceptions import hints
 from nbactors.exceptions.user_warning import warn_user
 from nbactors.frontend import calling_cell as origin
 from nbactors.frontend import redirected
@@ -543,7 +542,6 @@ class SessionEngine(LocalEngine):
         self._pid = os.getpid()
         self._wakeup = SignalWakeup(process.reactor)
         process.job_number = int.from_bytes(job_id, "little")
-        process.store.on_first_map = hints.explain_in_scripts
         self._unread_printer = UnreadPrinter(process.reactor.call_later)
         showing = Showing(process.handle, lambda: self.sink, self._unread_printer)
         process.actors.on_unmade = showing.on_unmade

@@ -64,7 +64,6 @@ class SegmentStore:
 
     Attributes:
         allocator: The arenas of this process, and those of its peers.
-        on_first_map: Called once, when this process maps its first value.
     """
 
     _viewed: ClassVar[dict[int, weakref.ref[memoryview]]] = {}
@@ -85,7 +84,6 @@ class SegmentStore:
         self._numbers = itertools.count(1)
         self._given: dict[int, Hold] = {}
         self._dropped: deque[Hold] = deque()
-        self.on_first_map: Callable[[], None] | None = None
 
     def tell_moves(self, moved: Callable[[str, int, float], None]) -> None:
         """Have `moved` called when values were spilled or restored, see `Spiller.on_moved`."""
@@ -147,9 +145,6 @@ class SegmentStore:
             if ref is None:
                 self._drop(hold)
             raise
-        on_first_map, self.on_first_map = self.on_first_map, None
-        if on_first_map is not None:
-            on_first_map()
         # A slice of a view refers to the exporter of the buffer, not to the view. Behind a PickleBuffer, `part` is the
         # exporter: so it lives as long as any slice.
         return memoryview(PickleBuffer(part))
