@@ -6,6 +6,7 @@ import click
 
 from nbactors.cli import actor_choice, outcome
 from nbactors.util import profiling
+from nbactors.util.files import text_file
 
 _FOLDED = (".folded", ".txt")
 
@@ -47,6 +48,8 @@ def profile(
 
     Exit status 0, 1 if the actor is unknown or does not answer, or the file cannot be written, and 3 if no node runs.
     """
+    if path is not None:
+        text_file.check_folder(path)
     row = actor_choice.find_one(actor, namespace, as_json)
     try:
         found = profiling.profile(row["actor_id"], seconds, interval=interval)
@@ -66,7 +69,6 @@ def profile(
 
 def _save(found: profiling.Profile, path: str) -> None:
     if path.endswith(_FOLDED):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(found.folded() + "\n")
+        text_file.write(path, found.folded() + "\n")
     else:
         found.save(path)

@@ -10,6 +10,7 @@ import click
 
 from nbactors.cli import outcome
 from nbactors.util import timeline as traces
+from nbactors.util.files import text_file
 from nbactors.util.state import node_status
 
 
@@ -31,8 +32,7 @@ def timeline(file: str | None, as_json: bool) -> None:
         click.echo(json.dumps(events))
         return
     path = file or time.strftime("nbactors-timeline-%Y%m%d-%H%M%S.json")
-    with open(path, "w", encoding="utf-8") as target:
-        json.dump(events, target)
+    text_file.write(path, json.dumps(events))
     count = sum(1 for event in events or () if event["ph"] == "X" and event["cat"] == "task")
     if as_json:
         outcome.emit({"path": os.path.abspath(path), "calls": count})

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, TextIO
 
-from nbactors.util import log_end
+from nbactors.util.files import log_end
 from nbactors.util.state import NodeMissingError, actor_logs
 
 _PAUSE_S = 0.1

@@ -12,7 +12,7 @@ from typing import Any
 
 from nbactors import engine
 from nbactors.exceptions import NodeMissingError
-from nbactors.util import log_end
+from nbactors.util.files import log_end
 
 TIMEOUT_S = 30
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from nbactors import engine
 from nbactors.actor import ActorHandle
+from nbactors.util.files import text_file
 from nbactors.views.flame_graph import FlameGraph
 
 __all__ = ["Profile", "profile"]
@@ -45,9 +46,7 @@ class Profile:
         Raises:
             OSError: The file cannot be written.
         """
-        text = self.svg() if os.fspath(path).endswith(".svg") else self.html()
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        text_file.write(path, self.svg() if os.fspath(path).endswith(".svg") else self.html())
 
     def folded(self) -> str:
         """Return the stacks as text in the format that other tools read: `a;b;c 12` in each line."""

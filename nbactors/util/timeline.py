@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbactors import engine
+from nbactors.util.files import text_file
 
 if TYPE_CHECKING:
     from nbactors.engine.observer import TaskChanges
@@ -48,8 +49,7 @@ def timeline(filename: str | None = None) -> list[Event] | None:
     events = trace(observer.tasks(TIMEOUT_S), observer.processes(TIMEOUT_S), time.time())
     if filename is None:
         return events
-    with open(filename, "w", encoding="utf-8") as file:
-        json.dump(events, file)
+    text_file.write(filename, json.dumps(events))
     return None
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbactors.jupyter.panels.log_tail import LogTail
-from nbactors.util import actor_log, log_end
+from nbactors.util import actor_log
+from nbactors.util.files import log_end
 
 
 @given(st.lists(st.text("ab\r", max_size=3), max_size=8), st.booleans(), st.integers(0, 9), st.integers(1, 4))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from nbactors.util import log_end
+from nbactors.util.files import log_end
 
 LINES = 3
 """Lines that a panel shows all the time."""

@@ -93,7 +93,7 @@ class Trace:
             try:
                 self._source.note = self._source.save(self._save)
             except (OSError, RuntimeError) as error:
-                self._source.note = f"{self._save} was not written: {error}"
+                self._source.note = f"The calls were not saved: {error}"
         if self._panel is not None:
             self._panel.refresh()
         if self.cell:

@@ -13,6 +13,7 @@ import nbactors
 from nbactors.jupyter.panels import states
 from nbactors.jupyter.panels.source import Answer
 from nbactors.jupyter.panels.trace_spans import TraceSpans
+from nbactors.util.files import text_file
 from nbactors.util.state import TaskChanges
 from nbactors.util.timeline import timeline_of
 from nbactors.views import html
@@ -136,7 +137,7 @@ class TraceSource:
             calls = set(self._spans.calls)
             began, ended = self._spans.began, self._spans.ended or time.time()
         events, found = timeline_of(calls, began, ended)
-        path.write_text(json.dumps(events), encoding="utf-8")
+        text_file.write(path, json.dumps(events))
         missing = len(calls) - found
         return f"Saved {found:,} calls in {path}" + (f"; the node knows {missing:,} no more" if missing else "")
 

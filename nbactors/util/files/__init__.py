@@ -1,0 +1,1 @@
+"""Files of text: their last lines, and what is written for the user."""
