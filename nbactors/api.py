@@ -138,9 +138,9 @@ def shutdown(_exiting_interpreter: bool = False, *, wait_for_processes: bool = F
     """Close the session and end its actors, except detached actors. Does nothing if no session is open. Any thread.
 
     On this machine an actor has 3 seconds to end: its running calls go on, and then its `__ray_shutdown__` and atexit
-    handlers run. After that its process is killed. So `shutdown` takes 3 seconds where a call runs for longer; to end at
-    once, `cancel(ref, interrupt=True)` or `kill(actor)` first. Calls that wait do not run any more, and running tasks
-    are killed at once. The end of a program, or a restart of the kernel, does the same.
+    handlers run. After that its process is killed. So `shutdown` takes 3 seconds where a call runs for longer. To end
+    at once, call `cancel(ref, interrupt=True)` or `kill(actor)` first. Calls that wait do not run any more, and running
+    tasks are killed at once. The end of a program, or a restart of the kernel, does the same.
 
     Example: `shutdown()`. Source: Ray's page "ray.shutdown".
 

@@ -42,13 +42,19 @@ def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 
 
 namespace_option = click.option(
-    "-n", "--namespace", metavar="NAME", help="Only actors of this namespace, where several have the same name."
+    "-n", "--namespace", metavar="NAMESPACE", help="Only actors of this namespace, where several have the same name."
 )
 
 
 def label(row: Row) -> str:
     """Return what people call an actor: its class, and its name or the beginning of its id."""
     return f"{row['class_name']} {row['name'] or row['actor_id'][:12]}"
+
+
+def state(row: Row) -> str:
+    """Return an actor's state as people read it, such as "alive, detached"."""
+    words: str = row["state"].lower().replace("_", " ")
+    return words + (", detached" if row["is_detached"] else "")
 
 
 def living(as_json: bool) -> list[Row]:
@@ -81,23 +87,28 @@ def find(text: str, actors: Sequence[Row], namespace: str | None = None) -> Row:
         or [row for row in actors if len(text) >= LEAST and row["actor_id"].startswith(text.lower())]
     )
     if not found:
-        place = f" in the namespace {namespace!r}" if namespace is not None else ""
-        raise ValueError(f"no living actor is called {text!r}{place}; `nbactors list` shows those that live")
+        raise ValueError(f"no living actor is called {text!r}{place(namespace)}; `nbactors list` shows those that live")
     if len(found) > 1:
         raise ValueError(
-            f"several actors are called {text!r}; give the id of one, or its namespace with -n:\n{listing(found)}"
+            f"several actors are called {text!r}; give the id of one in place of {text!r}, or its namespace as "
+            f"`-n NAMESPACE`:\n{listing(found)}"
         )
     return found[0]
 
 
+def place(namespace: str | None) -> str:
+    """Return where actors were looked for; empty for all namespaces."""
+    return f" in the namespace {namespace!r}" if namespace is not None else ""
+
+
 def listing(rows: Sequence[Row]) -> str:
-    """Return a table of actors that tells them apart."""
-    cells = [("ACTOR ID", "CLASS", "NAME", "NAMESPACE", "PID")]
+    """Return a table of actors that tells them apart: what the user is to give, ids and namespaces, is whole."""
+    cells = [("ACTOR ID", "NAMESPACE", "PID", "CLASS", "NAME")]
     cells += [
-        (row["actor_id"], row["class_name"], row["name"] or "-", row["ray_namespace"], str(row["pid"] or "-"))
+        (row["actor_id"], row["ray_namespace"], str(row["pid"] or "-"), row["class_name"], row["name"] or "-")
         for row in rows
     ]
-    return "\n".join(f"  {line}" for line in table.lines(cells, table.terminal_width() - 2, 1))
+    return "\n".join(f"  {line}" for line in table.lines(cells, table.terminal_width() - 2, 2))
 
 
 def find_one(text: str, namespace: str | None, as_json: bool) -> Row:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from nbactors.cli import clusters, table
+from nbactors.cli import actor_choice, clusters, table
 from nbactors.util import call_ids
 from nbactors.util.state import MANY, list_actors, list_tasks, list_workers, node_status
 from nbactors.views.bar import clock
@@ -67,7 +67,7 @@ def list(everything: bool, as_json: bool, address: str | None) -> None:  # noqa:
     elif is_missing:
         click.echo("No node runs. A program or notebook that uses nbactors starts one.")
     else:
-        click.echo("\n".join(report(actors, calls, time.time(), table.terminal_width())))
+        click.echo("\n".join(report(actors, calls, time.time(), table.screen_width())))
     if is_missing:
         raise click.exceptions.Exit(3)
 
@@ -79,7 +79,7 @@ def _list_cluster(address: str, everything: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"actors": actors, "calls": calls}, indent=2))
         return
-    width = table.terminal_width()
+    width = table.screen_width()
     names = {row["actor_id"]: row["name"] or row["actor_id"][:12] for row in actors}
     running = [(names[call["actor_id"]], call["name"], clock(call["span"])) for call in calls]
     click.echo("\n".join(_actor_lines(actors, width)))
@@ -127,8 +127,7 @@ def _actor_lines(actors: Sequence[Mapping[str, Any]], width: int) -> Sequence[st
 def _actor_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Return an actor's cells. The beginning of its id stands for an actor without a name."""
     name = row["name"] or row["actor_id"][:12]
-    state = row["state"].lower().replace("_", " ") + (", detached" if row["is_detached"] else "")
-    return name, row["class_name"], state, str(row["pid"] or "-"), row["ray_namespace"]
+    return name, row["class_name"], actor_choice.state(row), str(row["pid"] or "-"), row["ray_namespace"]
 
 
 def _call_cells(row: Mapping[str, Any], now: float) -> tuple[str, ...]:

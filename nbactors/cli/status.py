@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from nbactors import byte_sizes, speedups
-from nbactors.cli import clusters, table
+from nbactors.cli import actor_choice, clusters, table
 from nbactors.util.state import list_nodes
 from nbactors.version import __version__
 from nbactors.views.sizes import silent_text
@@ -161,8 +161,8 @@ def _cells(actor: dict[str, Any]) -> tuple[str, ...]:
     )
     if holds and actor["state"] == "PENDING_CREATION" and not actor["pid"]:
         holds = f"needs {holds}"
-    namespace = actor["ray_namespace"] + (" (detached)" if actor["is_detached"] else "")
-    return name, actor["class_name"], actor["state"], str(actor["pid"] or "-"), namespace, holds or "-"
+    state, pid = actor_choice.state(actor), str(actor["pid"] or "-")
+    return name, actor["class_name"], state, pid, actor["ray_namespace"], holds or "-"
 
 
 def _store_cells(store: dict[str, Any]) -> tuple[str, ...]:

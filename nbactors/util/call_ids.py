@@ -64,7 +64,10 @@ def find(text: str, calls: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
             if caller(row["task_id"]).startswith(prefix) and _number(row["task_id"]) == wanted and is_call(row)
         ]
     else:
-        raise ValueError(f"{text!r} is no id of a call: ids are such as 3f9a-17, or have {DIGITS} hexadecimal digits")
+        raise ValueError(
+            f"{text!r} is no id of a call; list_tasks() tells which there are. Ids are such as 3f9a-17, or have "
+            f"{DIGITS} hexadecimal digits"
+        )
     if not found:
         raise ValueError(f"there is no call {text}; list_tasks() tells which there are")
     if len(found) > 1:

@@ -74,7 +74,7 @@ def test_status_shows_what_runs() -> None:
         assert status.returncode == 0, status.stderr
         assert "1 session, 1 worker, 1 actor" in status.stdout
         (row,) = [line for line in status.stdout.splitlines() if line.startswith("talker")]
-        assert row.split()[1:3] == ["Talker", "ALIVE"]
+        assert row.split()[1:3] == ["Talker", "alive"]
         assert row.split()[4:] == ["shop", "1", "CPU"]
         found = json.loads(nbactors("status", "--json").stdout)
         assert found["actors"][0]["name"] == "talker"
@@ -115,7 +115,7 @@ def test_logs_shows_what_was_printed() -> None:
         assert nbactors("logs", "talker", "-n", "0").stdout == ""
         missing = nbactors("logs", "walker")
         assert missing.returncode == 1
-        assert "There is no actor 'walker'" in missing.stderr
+        assert "no actor is called 'walker'; `nbactors list --all`" in missing.stderr
 
 
 def test_logs_follows_until_the_actor_ends() -> None:

@@ -159,7 +159,7 @@ class TestOtherVersion:
         assert f", protocol {PROTOCOL}, since 20" in shown.stdout
         assert f"only the nbactors {other.version} that has started it can list its actors" in shown.stdout
         assert f"{theirs}  ray::Keeper" in shown.stdout
-        assert "keeper  Keeper  ALIVE" in shown.stdout
+        assert "keeper  Keeper  alive, detached" in shown.stdout
         rows = json.loads(nbactors("status", "--json").stdout)["nodes"]
         assert [(row["protocol"] == PROTOCOL, row["state"]) for row in rows] == [
             (True, "OTHER_PROTOCOL"),

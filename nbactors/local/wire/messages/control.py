@@ -599,7 +599,7 @@ class Stop(Message, tag=36, frozen=True):
 
 
 class FetchLog(Message, tag=37, frozen=True):
-    """`nbactors logs NAME`: find an actor's log. Answered by `Listing` with the matching actors."""
+    """`nbactors logs ACTOR`: find an actor's log. Answered by `Listing` with the matching actors."""
 
     rid: Count
     name: Name
