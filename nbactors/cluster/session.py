@@ -266,14 +266,15 @@ class RaySession(RayEngine):
     def shutdown(self) -> None:
         if self._is_closed or os.getpid() != self._pid:
             return
+        self._logs.close()
         self.checkpoints.clear()
-        self._await_output(self._hub)
+        if ray.is_initialized():  # else the user's code has ended Ray itself
+            self._await_output(self._hub)
         self._take(0.0, TAKE_S)
         self.objects.watcher.catch_up()
         self._news.close()
         self._is_closed = True
         self.usage.close(CLOSE_S)
-        self._logs.close()
         # A call of Ray's without a connection would start a cluster. So all threads end before the connection does.
         self._end_reader()
         if self._checker is not None:

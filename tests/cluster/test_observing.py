@@ -492,3 +492,22 @@ def test_logs_grow_and_stay_after_the_death_of_the_actor(ray: Any, state: Any) -
     eventually(lambda: state.actor_logs("speaker")[-1]["state"] == "DEAD")
     assert "two from a shell" in Path(state.actor_logs("speaker")[-1]["log_path"]).read_text()
     assert state.actor_logs("nobody") == []
+
+
+def test_the_logs_go_with_the_session_also_where_ray_was_shut_down_before(fresh: Any) -> None:
+    import ray as rays
+
+    from nbactors.util import state
+
+    class Printer:
+        def write(self) -> None:
+            print("spoken")
+
+    fresh.init(engine="ray", num_cpus=1)
+    printer = fresh.remote(Printer).options(name="printer").remote()
+    fresh.get(printer.write.remote(), timeout=60)
+    folder = Path(state.actor_logs("printer")[-1]["log_path"]).parent
+    assert folder.is_dir()
+    rays.shutdown()
+    fresh.shutdown()
+    assert not folder.exists()
