@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 _KIB = 1024.0
 _TEXT = re.compile(r"\s*(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
@@ -21,6 +22,11 @@ def shown(count: float) -> str:
 def amount(name: str, value: float) -> str:
     """Return the amount of a resource as text: memory is in bytes, and others are numbers."""
     return shown(value) if "memory" in name else f"{value:g}"
+
+
+def amounts(resources: Mapping[str, float]) -> str:
+    """Return resources as text, such as "CPU: 1, memory: 2.0 GiB"."""
+    return ", ".join(f"{name}: {amount(name, value)}" for name, value in resources.items())
 
 
 def parse(text: str) -> int:

@@ -41,20 +41,18 @@ def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
     return [CompletionItem(word, help=kind) for word, kind in words if word.startswith(incomplete)]
 
 
-namespace_option = click.option(
-    "-n", "--namespace", metavar="NAMESPACE", help="Only actors of this namespace, where several have the same name."
-)
+def option_of_namespace(*names: str) -> Callable[[Any], Any]:
+    """Return the decorator of a command that adds the option with these names."""
+    text = "Only actors of this namespace, where several have the same name."
+    return click.option(*names, metavar="NAMESPACE", help=text)
+
+
+namespace_option = option_of_namespace("-n", "--namespace")
 
 
 def label(row: Row) -> str:
     """Return what people call an actor: its class, and its name or the beginning of its id."""
     return f"{row['class_name']} {row['name'] or row['actor_id'][:12]}"
-
-
-def state(row: Row) -> str:
-    """Return an actor's state as people read it, such as "alive, detached"."""
-    words: str = row["state"].lower().replace("_", " ")
-    return words + (", detached" if row["is_detached"] else "")
 
 
 def living(as_json: bool) -> list[Row]:

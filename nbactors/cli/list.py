@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from nbactors.cli import actor_choice, clusters, table
+from nbactors.cli import clusters, table
 from nbactors.util import call_ids
 from nbactors.util.state import MANY, list_actors, list_tasks, list_workers, node_status
+from nbactors.views import actor_cells
 from nbactors.views.bar import clock
 
 _ACTOR_HEADS = ("ACTOR", "CLASS", "STATE", "PID", "NAMESPACE")
@@ -127,7 +128,7 @@ def _actor_lines(actors: Sequence[Mapping[str, Any]], width: int) -> Sequence[st
 def _actor_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Return an actor's cells. The beginning of its id stands for an actor without a name."""
     name = row["name"] or row["actor_id"][:12]
-    return name, row["class_name"], actor_choice.state(row), str(row["pid"] or "-"), row["ray_namespace"]
+    return name, row["class_name"], actor_cells.state_and_lifetime(row), str(row["pid"] or "-"), row["ray_namespace"]
 
 
 def _call_cells(row: Mapping[str, Any], now: float) -> tuple[str, ...]:

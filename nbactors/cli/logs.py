@@ -15,9 +15,7 @@ from nbactors.util.state import NodeMissingError, actor_logs, list_nodes
 @click.argument("actor", shell_complete=actor_choice.complete)
 @click.option("-n", "lines", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the actor ends, or Ctrl-C.")
-@click.option(
-    "--namespace", metavar="NAMESPACE", help="Only actors of this namespace, where several have the same name."
-)
+@actor_choice.option_of_namespace("--namespace")
 @outcome.json_option
 def logs(actor: str, lines: int | None, follow: bool, namespace: str | None, as_json: bool) -> None:
     """Show what ACTOR has printed, on stdout and stderr.

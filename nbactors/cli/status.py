@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from nbactors import byte_sizes, speedups
-from nbactors.cli import actor_choice, clusters, table
+from nbactors.cli import clusters, table
 from nbactors.util.state import list_nodes
 from nbactors.version import __version__
+from nbactors.views import actor_cells
 from nbactors.views.sizes import silent_text
 
 _STORE_COLUMNS = ("OBJECT STORE", "HELD", "SPILLED", "LIMIT", "")
@@ -156,13 +157,8 @@ def _report(found: dict[str, Any]) -> list[str]:
 def _cells(actor: dict[str, Any]) -> tuple[str, ...]:
     """Return an actor's row. Without a name it shows the beginning of the id, which `nbactors logs` accepts, too."""
     name = actor["name"] or actor["actor_id"][:12]
-    holds = ", ".join(
-        f"{byte_sizes.amount(key, value)} {key}" for key, value in sorted(actor["required_resources"].items())
-    )
-    if holds and actor["state"] == "PENDING_CREATION" and not actor["pid"]:
-        holds = f"needs {holds}"
-    state, pid = actor_choice.state(actor), str(actor["pid"] or "-")
-    return name, actor["class_name"], state, pid, actor["ray_namespace"], holds or "-"
+    state, pid = actor_cells.state_and_lifetime(actor), str(actor["pid"] or "-")
+    return name, actor["class_name"], state, pid, actor["ray_namespace"], actor_cells.resources(actor) or "-"
 
 
 def _store_cells(store: dict[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from nbactors.util import call_ids
 from nbactors.util.state import TaskChanges
+from nbactors.views import actor_cells
 
 _ENDED = ("FINISHED", "FAILED")
 
@@ -158,7 +159,7 @@ def _state(row: Mapping[str, Any]) -> str:
     """Return what an actor that is not ready does: without a process it waits for its resources."""
     if row["state"] == "PENDING_CREATION":
         return "starting" if row["pid"] else "waits for resources"
-    return str(row["state"]).lower().replace("_", " ")
+    return actor_cells.state(row)
 
 
 def _words(row: Mapping[str, Any]) -> str:

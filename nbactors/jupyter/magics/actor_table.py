@@ -9,9 +9,8 @@ from typing import Any
 
 import psutil
 
-from nbactors import byte_sizes
 from nbactors.exceptions.source_lines import raised
-from nbactors.views import html
+from nbactors.views import actor_cells, html
 
 _HEADS = ("name", "variable", "class", "state", "pid", "runs", "calls here", "up", "memory", "holds", "namespace")
 _MEBIBYTE = 1 << 20
@@ -110,16 +109,11 @@ def _cells(
     """Return the cells of an actor's row, in the order of the heads."""
     is_readable = row["state"] == "ALIVE" and row.get("is_here", True)
     up, memory = _process(row["pid"]) if is_readable else ("", "")
-    state = row["state"].lower().replace("_", " ") + (", detached" if row["is_detached"] else "")
+    state = actor_cells.state_and_lifetime(row)
     if row["state"] == "DEAD" and row["death_cause"]:
         state += f": {raised(row['death_cause'].strip()).rstrip('.')}"
     calls = (f"{pending}" + (f" ({waiting} waiting)" if waiting else "")) if pending else ""
     calls = ", ".join(part for part in (calls, f"{unread} failed, not read" if unread else "") if part)
-    holds = ", ".join(
-        f"{byte_sizes.amount(name, value)} {name}" for name, value in sorted(row["required_resources"].items())
-    )
-    if holds and row["state"] == "PENDING_CREATION" and not row["pid"]:
-        holds = f"needs {holds}"
     namespace = row["ray_namespace"] if row["name"] and row["ray_namespace"] != own else ""
     return [
         # The beginning of its id stands for an actor without a name. `nbactors logs` takes it, too.
@@ -132,7 +126,7 @@ def _cells(
         calls,
         up,
         memory,
-        holds,
+        actor_cells.resources(row),
         namespace,
     ]
 

@@ -25,7 +25,7 @@ from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.util import state
 from nbactors.util.panels import Panel
-from nbactors.views import html
+from nbactors.views import actor_cells, html
 
 KEPT = 500
 """Displays that are live, those that were shown last. An older one becomes its static form."""
@@ -126,7 +126,7 @@ def show_session(text: str) -> None:
         table = Roster(rows, [], {}, {}, text)
         data = {"text/plain": repr(table), "text/html": table._repr_html_()}
     else:
-        counts = Counter((row["class_name"], row["state"].lower().replace("_", " ")) for row in rows)
+        counts = Counter((row["class_name"], actor_cells.state(row)) for row in rows)
         cells_of = [[name, f"{count:,}", what] for (name, what), count in counts.items()]
         lines = [f"{count} {name}: {what}" for name, count, what in cells_of]
         data = {"text/plain": "\n".join(lines), "text/html": html.table(("class", "actors", "state"), cells_of)}

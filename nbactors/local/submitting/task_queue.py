@@ -16,7 +16,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from nbactors.byte_sizes import amount
+from nbactors.byte_sizes import amounts
 from nbactors.exceptions import RuntimeEnvSetupError, reasons
 from nbactors.limits import MAX_NAME
 from nbactors.local.reactor.turns import Turns
@@ -193,7 +193,7 @@ class TaskQueue(Target):
 
     def awaited(self, call: PendingCall) -> str:
         """Return the resources that a task waits for. Any thread."""
-        return ", ".join(f"{name}: {amount(name, value)}" for name, value in self._resources.items())
+        return amounts(self._resources)
 
     # --------------------------------------------------------------------------------------------------- submitting
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from nbactors.byte_sizes import amount
+from nbactors.byte_sizes import amounts
 from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.grouping.bundles import AnyBundle, BundlePool, reserve, total_of
@@ -177,7 +177,7 @@ class Groups:
             self._open(group, taken)
 
         total = total_of(bundles)
-        group.waits_for = ", ".join(f"{name}: {amount(name, value)}" for name, value in to_amounts(total).items())
+        group.waits_for = amounts(to_amounts(total))
         group.request = Request(total, {}, grant, _Together(home.pool, bundles))
         self._queue_up(home, group.request, f"placement group {_label(group)}")
 
